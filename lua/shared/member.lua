@@ -1,0 +1,44 @@
+-- The only remover. Connections and users are collected, then taken out of every structure at once.
+local gone = { slots = {}, nodes = {}, users = {}, reasons = {} }
+
+-- Take one connection (a token: '~' when in grace) out of a user's record.
+local function remove_connection(user, record, token)
+  record.connections = without(record.connections, token)
+  gone.slots[#gone.slots + 1] = user .. '\31' .. token
+  local node = node_key(token)
+  gone.nodes[node] = (gone.nodes[node] or 0) + 1
+end
+
+-- Take a user without connections out. `reason` is announced; one that was not the user's own doing is also kept for a
+-- while, so that a later heartbeat can be told why.
+local function remove_user(user, record, reason)
+  gone.users[#gone.users + 1] = user
+  note('-', user, record.id, record.name, reason)
+  redis.call('HDEL', user_key(user), ROOM)
+  if reason ~= 'left' and reason ~= 'disconnected' then
+    gone.reasons[#gone.reasons + 1] = user
+    gone.reasons[#gone.reasons + 1] = reason
+  end
+end
+
+-- `lowest`: the slots are the lowest ranks of the deadlines, which is cheaper to say than their names.
+local function remove_gone(lowest)
+  if lowest then
+    redis.call('ZREMRANGEBYRANK', DEADLINES, 0, #gone.slots - 1)
+  else
+    redis.call('ZREM', DEADLINES, unpack(gone.slots))
+  end
+  for node, connections in pairs(gone.nodes) do
+    if redis.call('HINCRBY', node, ROOM, -connections) <= 0 then
+      redis.call('HDEL', node, ROOM)
+    end
+  end
+  if #gone.users > 0 then
+    redis.call('HDEL', MEMBERS, unpack(gone.users))
+    redis.call('ZREM', ROSTER, unpack(gone.users))
+  end
+  if #gone.reasons > 0 then
+    redis.call('HSET', removed_key(), unpack(gone.reasons))
+    redis.call('PEXPIRE', removed_key(), 600000)
+  end
+end

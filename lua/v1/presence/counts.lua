@@ -1,0 +1,24 @@
+#!lua flags=no-writes
+-- Count the users of many rooms of one partition.
+-- KEYS[1...] rooms key deadlines and members of each room in turn, at most 1000 rooms
+-- ARGV[1] now_ms ms empty = the clock of Redis
+-- RETURNS {"counts", now, epoch, seq, count, connections, …} four a room; count -1 where the room is due: sweep it and ask again
+-- REPEAT changes nothing
+-- COST O(k log n) for k rooms, 4 commands a room
+--- @include clock
+local now = clock(ARGV[1])
+local answer = {'counts', now}
+for i = 1, #KEYS, 2 do
+  local at = #answer
+  local meta = redis.call('HGET', KEYS[i + 1], '')
+  if redis.call('ZCOUNT', KEYS[i], '-inf', now) > 0 then
+    answer[at + 1], answer[at + 2], answer[at + 3], answer[at + 4] = '', 0, -1, 0
+  elseif not meta then
+    answer[at + 1], answer[at + 2], answer[at + 3], answer[at + 4] = '', 0, 0, 0
+  else
+    local epoch, seq = string.match(meta, '^(%x+)\31(%d+)$')
+    answer[at + 1], answer[at + 2] = epoch, tonumber(seq)
+    answer[at + 3], answer[at + 4] = redis.call('HLEN', KEYS[i + 1]) - 1, redis.call('ZCARD', KEYS[i])
+  end
+end
+return answer

@@ -1,0 +1,100 @@
+#!lua
+-- Join one connection of a user to a room, or let it adopt the user's entry there.
+-- KEYS[1] deadlines zset user␟connection → deadline, ms
+-- KEYS[2] members hash user → record; "" → epoch␟seq
+-- KEYS[3] roster zset user → joinedAt, ms
+-- KEYS[4] due zset room → lower bound of its earliest deadline, ms
+-- KEYS[5] rooms zset room → count
+-- KEYS[6] partition stem prefix of the partition's node and user keys
+-- KEYS[7] feed channel of the room's changes
+-- KEYS[8] index hash of the user's rooms → joinedAt; left out when the index is off
+-- ARGV[1] room text room id
+-- ARGV[2] user text user id
+-- ARGV[3] connection text node (8 characters) and connection id
+-- ARGV[4] public text id␞name␞data as JSON; id empty = the user id as a string, name and data empty = as they were
+-- ARGV[5] life_ms ms TTL + slack: the new deadline is now + this
+-- ARGV[6] capacity count most users the room takes, 0 = no bound
+-- ARGV[7] mode word join, or adopt: only where the user is already present
+-- ARGV[8] now_ms ms empty = the clock of Redis
+-- RETURNS {"joined"|"rejoined", now, joinedAt, epoch, seq, count, connections}
+-- RETURNS {"due"} sweep first | {"full", count} | {"absent", reason} adopt found nobody; why, when still known
+-- REPEAT renews the deadline, announces nothing
+-- COST O(log n), 11–16 commands
+--- @include clock
+--- @include room
+--- @include record
+--- @include change
+--- @include member
+local user, connection, life = ARGV[2], ARGV[3], tonumber(ARGV[5])
+local now = clock(ARGV[8])
+if is_due(now) then
+  return {'due'}
+end
+local stored = redis.call('HMGET', MEMBERS, '', user)
+local meta, record, before = stored[1], nil, stored[2]
+if before then
+  record = read_record(before)
+  if ARGV[7] == 'adopt' and has(record.connections, '~' .. connection) then
+    return {'absent', ''}
+  end
+elseif ARGV[7] == 'adopt' then
+  return {'absent', redis.call('HGET', removed_key(), user) or ''}
+else
+  local capacity = tonumber(ARGV[6])
+  local count = capacity > 0 and redis.call('HLEN', MEMBERS) - 1 or -1
+  if capacity > 0 and count >= capacity then
+    return {'full', count}
+  end
+  record = { joined_at = now, connections = NO_CONNECTIONS, seen_at = '', id = '', name = '', data = '' }
+end
+
+local adopting, renamed = ARGV[7] == 'adopt', false
+if not adopting then
+  local id, name, data = string.match(ARGV[4], '^([^\30]*)\30([^\30]*)\30(.*)$')
+  name, data = name ~= '' and name or record.name, data ~= '' and data or record.data
+  renamed = id ~= record.id or name ~= record.name or data ~= record.data
+  record.id, record.name, record.data = id, name, data
+end
+local added = 0
+for token in string.gmatch(record.connections, '~[^\31]+') do
+  remove_connection(user, record, token)
+end
+if #gone.slots > 0 then
+  remove_gone()
+  added = -#gone.slots
+end
+redis.call('ZADD', DEADLINES, 'GT', now + life, user .. '\31' .. connection)
+if not has(record.connections, connection) then
+  record.connections = record.connections .. connection .. '\31'
+  added = added + 1
+  redis.call('HINCRBY', node_key(connection), ROOM, 1)
+end
+keep(node_key(connection), life)
+record.seen_at = ''
+
+local value = write_record(record)
+local epoch, seq, count, connections
+if not before then
+  redis.call('ZADD', ROSTER, now, user)
+  redis.call('HDEL', removed_key(), user)
+  if KEYS[8] then
+    redis.call('HSET', KEYS[8], ROOM, now)
+  end
+  note_member('+', user, record)
+elseif renamed then
+  note_member('~', user, record)
+end
+redis.call('ZADD', DUE, 'LT', now + life, ROOM)
+if #entries > 0 or added ~= 0 then
+  epoch, seq, count, connections = publish(meta, now, user, value)
+else
+  if value ~= before then
+    redis.call('HSET', MEMBERS, user, value)
+  end
+  epoch, seq, count, connections = position(meta)
+end
+keep_room(life)
+if KEYS[8] then
+  keep(KEYS[8], life)
+end
+return {before and 'rejoined' or 'joined', now, record.joined_at, epoch, seq, count, connections}

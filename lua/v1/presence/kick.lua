@@ -1,0 +1,43 @@
+#!lua flags=allow-oom
+-- Put every connection of a user out of a room.
+-- KEYS[1] deadlines zset user␟connection → deadline, ms
+-- KEYS[2] members hash user → record; "" → epoch␟seq
+-- KEYS[3] roster zset user → joinedAt, ms
+-- KEYS[4] due zset room → lower bound of its earliest deadline, ms
+-- KEYS[5] rooms zset room → count
+-- KEYS[6] partition stem prefix of the partition's node and user keys
+-- KEYS[7] feed channel of the room's changes
+-- ARGV[1] room text room id
+-- ARGV[2] user text user id
+-- ARGV[3] message json what the user is told; empty = the usual text
+-- ARGV[4] now_ms ms empty = the clock of Redis
+-- RETURNS {"kicked", now, epoch, seq, count, connections, connection, …} the connections put out
+-- RETURNS {"due"} sweep first | {"absent"} the user was not in the room
+-- REPEAT answers "absent"
+-- COST O(k log n) for the user's k connections
+--- @include clock
+--- @include room
+--- @include record
+--- @include change
+--- @include member
+local user = ARGV[2]
+local now = clock(ARGV[4])
+if is_due(now) then
+  return {'due'}
+end
+local stored = redis.call('HMGET', MEMBERS, '', user)
+if not stored[2] then
+  return {'absent'}
+end
+local record = read_record(stored[2])
+for token in string.gmatch(record.connections, '[^\31]+') do
+  remove_connection(user, record, token)
+  note_connection(user, token, 'kicked', ARGV[3])
+end
+remove_user(user, record, 'kicked')
+remove_gone()
+local answer = {'kicked', now, publish(stored[1], now)}
+for _, slot in ipairs(gone.slots) do
+  answer[#answer + 1] = string.match(slot, '\31~?(.*)$')
+end
+return answer

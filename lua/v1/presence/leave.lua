@@ -1,0 +1,52 @@
+#!lua flags=allow-oom
+-- Take one connection of a user, or all of them, out of a room at the user's wish.
+-- KEYS[1] deadlines zset user␟connection → deadline, ms
+-- KEYS[2] members hash user → record; "" → epoch␟seq
+-- KEYS[3] roster zset user → joinedAt, ms
+-- KEYS[4] due zset room → lower bound of its earliest deadline, ms
+-- KEYS[5] rooms zset room → count
+-- KEYS[6] partition stem prefix of the partition's node and user keys
+-- KEYS[7] feed channel of the room's changes
+-- ARGV[1] room text room id
+-- ARGV[2] user text user id
+-- ARGV[3] connection text node and connection id
+-- ARGV[4] scope word connection, or user: every connection of the user
+-- ARGV[5] now_ms ms empty = the clock of Redis
+-- RETURNS {"left", now, epoch, seq, count, connections, stays} stays = 1 while the user has other connections
+-- RETURNS {"due"} sweep first | {"absent"} the connection was not in the room
+-- REPEAT answers "absent"
+-- COST O(log n), 10–14 commands
+--- @include clock
+--- @include room
+--- @include record
+--- @include change
+--- @include member
+local user, connection = ARGV[2], ARGV[3]
+local now = clock(ARGV[5])
+if is_due(now) then
+  return {'due'}
+end
+local stored = redis.call('HMGET', MEMBERS, '', user)
+local record = stored[2] and read_record(stored[2])
+local own = record and (has(record.connections, connection) and connection
+  or has(record.connections, '~' .. connection) and '~' .. connection)
+if not own then
+  return {'absent'}
+end
+if ARGV[4] == 'user' then
+  for token in string.gmatch(record.connections, '[^\31]+') do
+    remove_connection(user, record, token)
+    if token ~= own then
+      note_connection(user, token, 'left', '')
+    end
+  end
+else
+  remove_connection(user, record, own)
+end
+local stays = record.connections ~= NO_CONNECTIONS
+if not stays then
+  remove_user(user, record, 'left')
+end
+remove_gone()
+local epoch, seq, count, connections = publish(stored[1], now, stays and user, stays and write_record(record))
+return {'left', now, epoch, seq, count, connections, stays and 1 or 0}

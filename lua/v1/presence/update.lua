@@ -1,0 +1,41 @@
+#!lua
+-- Change a member's public record, at the wish of one of its connections.
+-- KEYS[1] deadlines zset user␟connection → deadline, ms
+-- KEYS[2] members hash user → record; "" → epoch␟seq
+-- KEYS[3] roster zset user → joinedAt, ms
+-- KEYS[4] due zset room → lower bound of its earliest deadline, ms
+-- KEYS[5] rooms zset room → count
+-- KEYS[6] partition stem prefix of the partition's node and user keys
+-- KEYS[7] feed channel of the room's changes
+-- ARGV[1] room text room id
+-- ARGV[2] user text user id
+-- ARGV[3] connection text node and connection id
+-- ARGV[4] name json the new name; empty = as it was
+-- ARGV[5] data json the new data; empty = as it was
+-- ARGV[6] now_ms ms empty = the clock of Redis
+-- RETURNS {"updated"|"unchanged", now, epoch, seq, count, connections}
+-- RETURNS {"due"} sweep first | {"absent"} the connection is not in the room
+-- REPEAT answers "unchanged"
+-- COST O(log n), 7 commands
+--- @include clock
+--- @include room
+--- @include record
+--- @include change
+local user, connection = ARGV[2], ARGV[3]
+local now = clock(ARGV[6])
+if is_due(now) then
+  return {'due'}
+end
+local stored = redis.call('HMGET', MEMBERS, '', user)
+local record = stored[2] and read_record(stored[2])
+if not record or not has(record.connections, connection) then
+  return {'absent'}
+end
+local name = ARGV[4] ~= '' and ARGV[4] or record.name
+local data = ARGV[5] ~= '' and ARGV[5] or record.data
+if name == record.name and data == record.data then
+  return {'unchanged', now, position(stored[1])}
+end
+record.name, record.data = name, data
+note_member('~', user, record)
+return {'updated', now, publish(stored[1], now, user, write_record(record))}

@@ -1,0 +1,174 @@
+"""Calls of one loop tick leave together: commands in one write, heartbeats of a room in one script call."""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from presence_engine.errors import StoreUnavailable
+
+MAX_BEATS: Final = 1000
+
+Command = tuple[Any, ...]
+
+
+class Pipe:
+    """One connection that many callers share: commands go out in the order they were called, replies come back likewise.
+
+    Nothing is ever sent twice. When the connection breaks, or a reply is `timeout_ms` late, every call under way fails with
+    StoreUnavailable (what was sent may have been carried out) and the next call connects anew.
+    """
+
+    def __init__(self, make_connection: Callable[[], AbstractConnection], timeout_ms: int) -> None:
+        self._make_connection = make_connection
+        self._timeout_s = timeout_ms / 1000
+        self._connection: AbstractConnection | None = None
+        self._waiting: list[tuple[Command, asyncio.Future[Any]]] = []
+        self._in_flight: deque[tuple[asyncio.Future[Any], float]] = deque()
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    def call(self, *command: Any) -> "asyncio.Future[Any]":
+        """Send one command; the future brings its reply, raises redis' ResponseError, or StoreUnavailable."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append((command, future))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write(), name="redis-pipe-writer")
+        self._wake.set()
+        return future
+
+    async def _write(self) -> None:
+        try:
+            connection = await self._connect()
+            self._tasks = [
+                asyncio.create_task(self._read(connection), name="redis-pipe-reader"),
+                asyncio.create_task(self._watch(), name="redis-pipe-watch"),
+            ]
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                batch, self._waiting = self._waiting, []
+                sent_at = asyncio.get_running_loop().time()
+                self._in_flight.extend((future, sent_at) for _, future in batch)
+                packed = connection.pack_commands(command for command, _ in batch)
+                await connection.send_packed_command(packed, check_health=False)
+        except (RedisError, OSError, TimeoutError) as error:
+            self._fail(StoreUnavailable(f"Redis is out of reach: {_reason(error)}"))
+
+    async def _connect(self) -> AbstractConnection:
+        connection = self._make_connection()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await connection.connect()
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        self._connection = connection
+        return connection
+
+    async def _read(self, connection: AbstractConnection) -> None:
+        try:
+            while True:
+                try:
+                    reply = await connection.read_response(timeout=math.inf)
+                except ResponseError as error:
+                    reply = error
+                future, _ = self._in_flight.popleft()
+                if future.done():
+                    continue
+                if isinstance(reply, ResponseError):
+                    future.set_exception(reply)
+                else:
+                    future.set_result(reply)
+        except (RedisError, OSError, IndexError) as error:
+            self._fail(StoreUnavailable(f"the connection to Redis broke: {_reason(error)}"))
+
+    async def _watch(self) -> None:
+        """A server that hangs, or a network that swallows, is noticed by the age of the oldest call."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            oldest = self._in_flight[0][1] if self._in_flight else clock()
+            late_s = clock() - oldest - self._timeout_s
+            if late_s >= 0:
+                return self._fail(StoreUnavailable(f"Redis did not answer within {self._timeout_s:g} s"))
+            await asyncio.sleep(min(-late_s, self._timeout_s) if self._in_flight else self._timeout_s / 4)
+
+    def _fail(self, error: StoreUnavailable) -> None:
+        connection, self._connection = self._connection, None
+        calls = [future for future, _ in self._in_flight] + [future for _, future in self._waiting]
+        self._in_flight.clear()
+        self._waiting.clear()
+        for task in (*self._tasks, self._writer):
+            if task is not None and task is not asyncio.current_task():
+                task.cancel()
+        self._writer, self._tasks = None, []
+        for future in calls:
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # a caller who is gone must not make the loop complain
+        if connection is not None:
+            closing = asyncio.ensure_future(connection.disconnect(nowait=True))
+            closing.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def close(self) -> None:
+        """Close the connection; calls under way fail. The pipe may be used again."""
+        tasks = [task for task in (*self._tasks, self._writer) if task is not None]
+        self._fail(StoreUnavailable("the connection to Redis was closed"))
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _reason(error: BaseException) -> str:
+    """What to tell without repeating an address that may hold a password."""
+    if isinstance(error, AuthenticationError):
+        return "it refuses the user name or password"
+    if isinstance(error, (RedisConnectionError, OSError)) and str(error):
+        return str(error).splitlines()[0]
+    return type(error).__name__
+
+
+class HeartbeatBatch:
+    """Collects the heartbeats of one loop tick; each room's leave in calls of at most 1,000.
+
+    `send(room, ttl_ms, slots)` returns one boolean a slot; its error reaches every caller of that call.
+    """
+
+    def __init__(self, send: Callable[[str, int, list[str]], Awaitable[tuple[int, list[bool]]]]) -> None:
+        self._send = send
+        self._waiting: dict[tuple[str, int], list[tuple[str, asyncio.Future[tuple[int, bool]]]]] = {}
+        self._sending: set[asyncio.Task[None]] = set()
+
+    def beat(self, room: str, ttl_ms: int, slot: str) -> "asyncio.Future[tuple[int, bool]]":
+        """Return (Redis' time in ms, alive) once the room's call is answered."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[tuple[int, bool]] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._flush)
+        self._waiting.setdefault((room, ttl_ms), []).append((slot, future))
+        return future
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for (room, ttl_ms), beats in waiting.items():
+            for start in range(0, len(beats), MAX_BEATS):
+                task = asyncio.create_task(self._call(room, ttl_ms, beats[start : start + MAX_BEATS]))
+                self._sending.add(task)
+                task.add_done_callback(self._sending.discard)
+
+    async def _call(self, room: str, ttl_ms: int, beats: list[tuple[str, "asyncio.Future[tuple[int, bool]]"]]) -> None:
+        try:
+            now_ms, alive = await self._send(room, ttl_ms, [slot for slot, _ in beats])
+        except Exception as error:
+            for _, future in beats:
+                if not future.done():
+                    future.set_exception(error)
+                    future.exception()
+            return
+        for (_, future), is_alive in zip(beats, alive, strict=True):
+            if not future.done():
+                future.set_result((now_ms, is_alive))

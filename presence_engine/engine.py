@@ -1,0 +1,407 @@
+"""PresenceEngine: one method a verb, each one script of the same name."""
+
+import asyncio
+import json
+import secrets
+import string
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Final, Literal, Self
+
+from presence_engine import replies
+from presence_engine.batching import HeartbeatBatch
+from presence_engine.errors import InvalidInput
+from presence_engine.ids import canonical_id
+from presence_engine.keys import Keyspace
+from presence_engine.models import (
+    Absent,
+    Beat,
+    Detached,
+    DueRooms,
+    Full,
+    Joined,
+    Kicked,
+    Left,
+    Page,
+    Position,
+    Removal,
+    RoomOfUser,
+    Rooms,
+    Updated,
+)
+from presence_engine.replies import NODE_LENGTH, RECORD_SEPARATOR, UNIT_SEPARATOR, Reply
+from presence_engine.settings import EngineSettings
+from presence_engine.store import Store
+
+MAX_PAGE: Final = 1000
+SWEEP_LIMIT: Final = 100
+Id = str | int
+
+_ALPHABET: Final = string.ascii_letters + string.digits
+
+
+def new_node_id() -> str:
+    """Return a boot id: 8 characters that no other process has."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(NODE_LENGTH))
+
+
+class PresenceEngine:
+    """Presence in one Redis: who is in which room, with which connections, until when.
+
+    url: `redis://`, `rediss://` or `unix://`. settings: times, bounds and layout. node: this process's id (8 letters or
+    digits; default: a new one), the owner of the connections joined here.
+
+    Rooms and users are text or integers (1–128 UTF-8 bytes, no control characters; `15` is `"15"`); a connection is any
+    text of the same kind that is unique in this process, such as a socket's id. Times come from the Redis clock.
+
+    Every method is one round trip, and two more where something in the room had passed its deadline (it is swept first,
+    so no answer shows anyone past it). All raise InvalidInput for a bad argument, before anything is sent, and
+    StoreUnavailable when Redis does not answer within `timeout_ms`: a change may then have been made; repeating any call is
+    harmless. `now_ms` stands in for the Redis clock in tests.
+    """
+
+    def __init__(self, url: str, *, settings: EngineSettings | None = None, node: str | None = None) -> None:
+        self.settings = settings or EngineSettings()
+        self.node = node or new_node_id()
+        if len(self.node) != NODE_LENGTH or not set(self.node) <= set(_ALPHABET):
+            raise InvalidInput("node", f"must be {NODE_LENGTH} letters or digits")
+        self.store = Store(url, timeout_ms=self.settings.timeout_ms)
+        self.keys = Keyspace(self.settings.partitions, self.settings.prefix)
+        self.on_removed: Callable[[Sequence[Removal]], None] | None = None
+        self.on_deadline: Callable[[int], None] | None = None
+        self._beats = HeartbeatBatch(self._send_beats)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Connect and load the scripts. Raises StoreUnavailable when Redis is out of reach."""
+        await self.store.load()
+
+    async def close(self) -> None:
+        """Close the connection. What is in Redis stays, until its deadlines."""
+        await self.store.close()
+
+    async def join(
+        self,
+        room: Id,
+        user: Id,
+        connection: str,
+        *,
+        username: str | None = None,
+        data: dict[str, Any] | None = None,
+        now_ms: int | None = None,
+    ) -> Joined | Full:
+        """Join a connection of a user to a room.
+
+        username (1–128 UTF-8 bytes) and data (JSON object, at most 4 KiB) replace what the member shows; None keeps it.
+        The user's first `joined_at_ms` stays; the user's connections that wait in grace are taken over. Full: the room's
+        capacity is reached, nothing changed. Joining again renews the deadline.
+        Source: lua/v1/presence/join.lua. O(log n).
+        """
+        public = RECORD_SEPARATOR.join((_id_json(user), _name_json(username), _data_json(data)))
+        outcome = await self._join(room, user, connection, public, "join", now_ms)
+        assert not isinstance(outcome, Absent)  # noqa: S101 - only adopting can find nobody
+        return outcome
+
+    async def _join(
+        self, room: Id, user: Id, connection: str, public: str, mode: Literal["join", "adopt"], now_ms: int | None
+    ) -> Joined | Full | Absent:
+        room_id, user_id = canonical_id(room, "roomId"), canonical_id(user, "userId")
+        rules = self.settings.rules(room_id)
+        keys: Sequence[str] = self.keys.room(room_id)
+        if self.settings.user_index:
+            keys = (*keys, self.keys.user(self.keys.partition_of(room_id), user_id))
+        values = {
+            "room": room_id,
+            "user": user_id,
+            "connection": self._token(connection),
+            "public": public,
+            "life_ms": rules.life_ms,
+            "capacity": rules.capacity,
+            "mode": mode,
+        }
+        return replies.joined(await self._in_room("presence/join", room_id, keys, values, now_ms))
+
+    async def heartbeat(
+        self, room: Id, user: Id, connection: str, *, adopt: bool = True, now_ms: int | None = None
+    ) -> Beat | Absent:
+        """Move a connection's deadline to now + TTL; the heartbeats of one loop tick and room are one call.
+
+        A connection that is not there takes a place only where the same user is still alive (`adopted`; not with
+        adopt=False). Else it is Absent, with the reason when still known: a heartbeat brings nobody back.
+        Source: lua/v1/presence/heartbeat.lua, and join.lua to adopt. O(log n).
+        """
+        room_id, user_id = canonical_id(room, "roomId"), canonical_id(user, "userId")
+        slot = user_id + UNIT_SEPARATOR + self._token(connection)
+        if now_ms is None:
+            at_ms, alive = await self._beats.beat(room_id, self.settings.rules(room_id).ttl_ms, slot)
+        else:
+            at_ms, (alive,) = await self._send_beats(room_id, self.settings.rules(room_id).ttl_ms, [slot], now_ms)
+        if alive:
+            return Beat(at_ms)
+        if not adopt:
+            return Absent()
+        outcome = await self._join(room_id, user_id, connection, "", "adopt", now_ms)
+        return Beat(outcome.now_ms, adopted=True) if isinstance(outcome, Joined) else _as_absent(outcome)
+
+    async def _send_beats(
+        self, room: str, ttl_ms: int, slots: Sequence[str], now_ms: int | None = None
+    ) -> tuple[int, list[bool]]:
+        keys = self.keys.room(room)
+        values = {
+            "room": room,
+            "ttl_ms": ttl_ms,
+            "slack_ms": self.settings.rules(room).slack_ms,
+            "now_ms": _clock(now_ms),
+        }
+        return replies.beats(await self.store.run("presence/heartbeat", (keys.deadlines, keys.partition), values, slots))
+
+    async def leave(
+        self, room: Id, user: Id, connection: str, *, everywhere: bool = False, now_ms: int | None = None
+    ) -> Left | Absent:
+        """Take the connection out at once; with `everywhere` all connections of the user. Absent: it was not there.
+
+        Source: lua/v1/presence/leave.lua. O(log n).
+        """
+        values = self._values(room, user, connection)
+        values["scope"] = "user" if everywhere else "connection"
+        return replies.left(await self._change("presence/leave", values, now_ms))
+
+    async def detach(
+        self, room: Id, user: Id, connection: str, *, grace_ms: int | None = None, now_ms: int | None = None
+    ) -> Detached | Absent:
+        """Put a connection that broke off into grace: it ends at min(deadline, now + grace) unless the user comes back.
+
+        grace_ms: default the room's; 0 removes at once. Absent: not in the room, or in grace already.
+        Source: lua/v1/presence/detach.lua. O(log n).
+        """
+        values = self._values(room, user, connection)
+        rules = self.settings.rules(str(values["room"]))
+        values["grace_ms"] = rules.grace_ms if grace_ms is None else grace_ms
+        values["life_ms"] = rules.life_ms
+        outcome = replies.detached(await self._change("presence/detach", values, now_ms))
+        if isinstance(outcome, Detached) and self.on_deadline:
+            self.on_deadline(outcome.deadline_ms)
+        return outcome
+
+    async def update(
+        self,
+        room: Id,
+        user: Id,
+        connection: str,
+        *,
+        username: str | None = None,
+        data: dict[str, Any] | None = None,
+        now_ms: int | None = None,
+    ) -> Updated | Absent:
+        """Replace the member's name or data (None keeps it). Absent: this connection is not in the room.
+
+        Source: lua/v1/presence/update.lua. O(log n).
+        """
+        values = self._values(room, user, connection)
+        values["name"], values["data"] = _name_json(username), _data_json(data)
+        return replies.updated(await self._change("presence/update", values, now_ms))
+
+    async def kick(self, room: Id, user: Id, *, message: str | None = None, now_ms: int | None = None) -> Kicked | Absent:
+        """Put every connection of a user out of a room. message: what the user is told instead of the usual text.
+
+        Source: lua/v1/presence/kick.lua. O(k log n) for k connections.
+        """
+        values: dict[str, object] = {
+            "room": canonical_id(room, "roomId"),
+            "user": canonical_id(user, "userId"),
+            "message": "" if message is None else json.dumps(message, ensure_ascii=False),
+        }
+        return replies.kicked(await self._change("presence/kick", values, now_ms))
+
+    async def list(
+        self, room: Id, *, limit: int = 100, cursor: str | None = None, names_only: bool = False, now_ms: int | None = None
+    ) -> Page:
+        """List a page of members in the order (joinedAt, user id), with the room's position at that moment.
+
+        limit: 0–1000. cursor: from the page before; it stays valid when its member leaves. names_only saves reading the
+        deadlines. Source: lua/v1/presence/list.lua. O(log n + limit).
+        """
+        room_id = canonical_id(room, "roomId")
+        after_joined_at, after_user = _read_cursor(cursor)
+        keys = self.keys.room(room_id)
+        values = {
+            "after_joined_at": after_joined_at,
+            "after_user": after_user,
+            "limit": _checked_limit(limit, 0),
+            "detail": "names" if names_only else "full",
+        }
+        reply = await self._in_room("presence/list", room_id, keys[:3], values, now_ms)
+        return replies.page(reply, self.settings.rules(room_id).life_ms)
+
+    async def count(self, room: Id, *, now_ms: int | None = None) -> Position:
+        """Count users and connections. Source: lua/v1/presence/count.lua. Flat in the room's size."""
+        room_id = canonical_id(room, "roomId")
+        return replies.counted(await self._in_room("presence/count", room_id, self.keys.room(room_id)[:2], {}, now_ms))
+
+    async def counts(self, rooms: Iterable[Id], *, now_ms: int | None = None) -> dict[str, Position]:
+        """Count many rooms, at most 1,000, in one round trip. Source: lua/v1/presence/counts.lua. O(k log n)."""
+        room_ids = list(dict.fromkeys(canonical_id(room, "roomIds") for room in rooms))
+        if len(room_ids) > MAX_PAGE:
+            raise InvalidInput("roomIds", f"takes at most {MAX_PAGE} rooms")
+        found: dict[str, Position] = {}
+        while asked := [room for room in room_ids if room not in found]:
+            partitions: dict[int, list[str]] = {}
+            for room in asked:
+                partitions.setdefault(self.keys.partition_of(room), []).append(room)
+            answers = await asyncio.gather(*(self._counts(part, now_ms) for part in partitions.values()))
+            for part, positions in zip(partitions.values(), answers, strict=True):
+                for room, position in zip(part, positions, strict=True):
+                    if position is None:
+                        await self.sweep(room, now_ms=now_ms)
+                    else:
+                        found[room] = position
+        return {room: found[room] for room in room_ids}
+
+    async def _counts(self, rooms: Sequence[str], now_ms: int | None) -> Sequence[Position | None]:
+        keys = [key for room in rooms for key in self.keys.room(room)[:2]]
+        return replies.counts(await self.store.run("presence/counts", keys, {"now_ms": _clock(now_ms)}))
+
+    async def where(self, user: Id, *, now_ms: int | None = None) -> Sequence[RoomOfUser]:
+        """Tell the rooms of a user, by joinedAt. Needs `user_index`; one call a partition, sent together.
+
+        Source: lua/v1/presence/where.lua. O(r log n) for r rooms.
+        """
+        user_id = canonical_id(user, "userId")
+        parts = await asyncio.gather(*(self._where(user_id, p, now_ms) for p in range(self.keys.partitions)))
+        return sorted((found for part in parts for found in part), key=lambda one: (one.joined_at_ms, one.room))
+
+    async def _where(self, user: str, partition: int, now_ms: int | None) -> Sequence[RoomOfUser]:
+        keys = (self.keys.user(partition, user), self.keys.stem(partition))
+        return replies.rooms_of_user(await self._in_partition("presence/where", keys, {"user": user}, now_ms))
+
+    async def rooms(self, *, limit: int = 100, now_ms: int | None = None) -> Rooms:
+        """List the live rooms, largest first. limit: 0–1000. One call a partition, sent together.
+
+        Source: lua/v1/presence/rooms.lua. O(log r + limit).
+        """
+        checked = _checked_limit(limit, 0)
+        parts = await asyncio.gather(*(self._rooms(p, checked, now_ms) for p in range(self.keys.partitions)))
+        largest = sorted((room for part in parts for room in part.rooms), key=lambda room: (-room.count, room.room))
+        return Rooms(sum(part.total for part in parts), largest[:checked])
+
+    async def _rooms(self, partition: int, limit: int, now_ms: int | None) -> Rooms:
+        keys = (self.keys.due(partition), self.keys.rooms(partition), self.keys.stem(partition))
+        return replies.rooms(await self._in_partition("presence/rooms", keys, {"limit": limit}, now_ms))
+
+    async def due(self, partition: int, *, limit: int = SWEEP_LIMIT, now_ms: int | None = None) -> DueRooms:
+        """Tell which rooms of a partition a sweeper should visit. limit: 1–1000. Source: lua/v1/presence/due.lua."""
+        values = {"limit": _checked_limit(limit, 1), "now_ms": _clock(now_ms)}
+        return replies.due_rooms(await self.store.run("presence/due", (self.keys.due(partition),), values))
+
+    async def sweep(self, room: Id, *, now_ms: int | None = None) -> Sequence[Removal]:
+        """Remove whatever has passed its deadline in a room, at most 100 connections a call, until nothing is due.
+
+        Each removed connection is returned, and handed to `on_removed`, exactly once, whoever sweeps.
+        Source: lua/v1/presence/sweep.lua. O(log n) a connection.
+        """
+        room_id = canonical_id(room, "roomId")
+        removed: list[Removal] = []
+        while True:
+            values = {"room": room_id, "limit": SWEEP_LIMIT, "now_ms": _clock(now_ms)}
+            reply = await self.store.run("presence/sweep", self.keys.room(room_id), values)
+            at_ms, next_ms, found = replies.removals(reply, room_id)
+            removed.extend(found)
+            if found and self.on_removed:
+                self.on_removed(found)
+            if next_ms is None or next_ms > at_ms:
+                return removed
+
+    def _token(self, connection: str) -> str:
+        return self.node + canonical_id(connection, "connection")
+
+    def _values(self, room: Id, user: Id, connection: str) -> dict[str, object]:
+        return {
+            "room": canonical_id(room, "roomId"),
+            "user": canonical_id(user, "userId"),
+            "connection": self._token(connection),
+        }
+
+    async def _change(self, script: str, values: dict[str, object], now_ms: int | None) -> Reply:
+        room = str(values["room"])
+        return await self._in_room(script, room, self.keys.room(room), values, now_ms)
+
+    async def _in_room(
+        self, script: str, room: str, keys: Sequence[str], values: dict[str, object], now_ms: int | None
+    ) -> Reply:
+        """Run a script of one room; where it finds something due, sweep and run it again."""
+        values["now_ms"] = _clock(now_ms)
+        while replies.word(reply := await self.store.run(script, keys, values)) == "due":
+            await self.sweep(room, now_ms=now_ms)
+        return reply
+
+    async def _in_partition(
+        self, script: str, keys: Sequence[str], values: dict[str, object], now_ms: int | None
+    ) -> Reply:
+        values["now_ms"] = _clock(now_ms)
+        while replies.word(reply := await self.store.run(script, keys, values)) == "due":
+            for room in replies.rooms_to_sweep(reply):
+                await self.sweep(room, now_ms=now_ms)
+        return reply
+
+
+def _as_absent(outcome: Full | Absent) -> Absent:
+    return outcome if isinstance(outcome, Absent) else Absent()
+
+
+def _clock(now_ms: int | None) -> int | str:
+    return "" if now_ms is None else now_ms
+
+
+def _id_json(user: Id) -> str:
+    """A string is the default and takes no room; a number is kept as given."""
+    return "" if isinstance(user, str) else canonical_id(user, "userId")
+
+
+def _name_json(username: str | None) -> str:
+    if username is None:
+        return ""
+    if not isinstance(username, str):
+        raise InvalidInput("username", "must be a string of 1–128 UTF-8 bytes")
+    try:
+        size = len(username.encode())
+    except UnicodeEncodeError:
+        raise InvalidInput("username", "is not valid Unicode") from None
+    if not 1 <= size <= 128:
+        raise InvalidInput("username", "must have 1–128 UTF-8 bytes")
+    return json.dumps(username, ensure_ascii=False)
+
+
+def _data_json(data: dict[str, Any] | None) -> str:
+    if data is None:
+        return ""
+    if not isinstance(data, dict):
+        raise InvalidInput("data", "must be an object")
+    try:
+        text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        size = len(text.encode())
+    except (ValueError, TypeError, RecursionError, UnicodeEncodeError):
+        raise InvalidInput("data", "must be a JSON object of finite numbers and valid Unicode") from None
+    if size > 4096:
+        raise InvalidInput("data", "must have at most 4096 bytes as JSON")
+    return text
+
+
+def _checked_limit(limit: int, least: int) -> int:
+    if isinstance(limit, bool) or not isinstance(limit, int) or not least <= limit <= MAX_PAGE:
+        raise InvalidInput("limit", f"must be an integer from {least} to {MAX_PAGE}")
+    return limit
+
+
+def _read_cursor(cursor: str | None) -> tuple[str, str]:
+    if cursor is None:
+        return "", ""
+    joined_at, colon, user = cursor.partition(":") if isinstance(cursor, str) else ("", "", "")
+    if not colon or not (joined_at.isascii() and joined_at.isdecimal() and len(joined_at) < 16):
+        raise InvalidInput("cursor", "must be the cursor of an earlier page")
+    return joined_at, canonical_id(user, "cursor")

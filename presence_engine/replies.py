@@ -1,0 +1,164 @@
+"""The only reader of replies: what a script returned becomes a value of `models`."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, TypeVar, cast
+
+from presence_engine import models
+from presence_engine.errors import ContractBroken
+from presence_engine.models import Position, Reason
+
+NODE_LENGTH: Final = 8
+RECORD_SEPARATOR: Final = "\x1e"
+UNIT_SEPARATOR: Final = "\x1f"
+
+Reply = list[Any]
+T = TypeVar("T")
+
+
+def word(reply: Reply) -> str:
+    """The outcome: every script says it first."""
+    try:
+        return cast(bytes, reply[0]).decode()
+    except (IndexError, TypeError, AttributeError):
+        raise ContractBroken(f"a reply without its first word: {reply!r:.80}") from None
+
+
+def _position(reply: Reply, at: int) -> Position:
+    return Position(reply[at].decode(), reply[at + 1], reply[at + 2], reply[at + 3])
+
+
+def _groups(fields: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (fields[i : i + size] for i in range(0, len(fields), size))
+
+
+def _unknown(reply: Reply) -> ContractBroken:
+    return ContractBroken(f"an unknown outcome: {reply[0]!r}")
+
+
+def joined(reply: Reply) -> models.Joined | models.Full | models.Absent:
+    match word(reply):
+        case "joined" | "rejoined" as outcome:
+            return models.Joined(reply[1], outcome == "rejoined", reply[2], _position(reply, 3))
+        case "full":
+            return models.Full(reply[1])
+        case "absent":
+            return models.Absent(cast(Reason, reply[1].decode()) if reply[1] else None)
+    raise _unknown(reply)
+
+
+def left(reply: Reply) -> models.Left | models.Absent:
+    match word(reply):
+        case "left":
+            return models.Left(reply[1], reply[6] == 1, _position(reply, 2))
+        case "absent":
+            return models.Absent()
+    raise _unknown(reply)
+
+
+def detached(reply: Reply) -> models.Detached | models.Absent:
+    match word(reply):
+        case "detached":
+            return models.Detached(reply[2])
+        case "removed":
+            return models.Detached(reply[1])
+        case "absent":
+            return models.Absent()
+    raise _unknown(reply)
+
+
+def updated(reply: Reply) -> models.Updated | models.Absent:
+    match word(reply):
+        case "updated" | "unchanged" as outcome:
+            return models.Updated(outcome == "updated", _position(reply, 2))
+        case "absent":
+            return models.Absent()
+    raise _unknown(reply)
+
+
+def kicked(reply: Reply) -> models.Kicked | models.Absent:
+    match word(reply):
+        case "kicked":
+            return models.Kicked([_owner(token.decode()) for token in reply[6:]], _position(reply, 2))
+        case "absent":
+            return models.Absent()
+    raise _unknown(reply)
+
+
+def beats(reply: Reply) -> tuple[int, list[bool]]:
+    """Redis' time, and one answer a slot."""
+    if word(reply) != "beat":
+        raise _unknown(reply)
+    return reply[1], [digit == 49 for digit in reply[2]]
+
+
+def counted(reply: Reply) -> Position:
+    if word(reply) != "count":
+        raise _unknown(reply)
+    return _position(reply, 2)
+
+
+def counts(reply: Reply) -> list[Position | None]:
+    """One position a room, None where the room is due."""
+    if word(reply) != "counts":
+        raise _unknown(reply)
+    return [None if reply[at + 2] < 0 else _position(reply, at) for at in range(2, len(reply), 4)]
+
+
+def page(reply: Reply, life_ms: int) -> models.Page:
+    if word(reply) != "page":
+        raise _unknown(reply)
+    members = [_member(user.decode(), record.decode(), deadline, life_ms) for user, record, deadline in _groups(reply[7:], 3)]
+    cursor = f"{members[-1].joined_at_ms}:{members[-1].user}" if reply[6] == 1 and members else None
+    return models.Page(reply[1], _position(reply, 2), members, cursor)
+
+
+def _member(user: str, record: str, deadline_ms: int, life_ms: int) -> models.Member:
+    joined_at, connections, seen_at, id_json, name_json, data_json = record.split(RECORD_SEPARATOR)
+    tokens = connections.strip(UNIT_SEPARATOR).split(UNIT_SEPARATOR)
+    away = all(token.startswith("~") for token in tokens)
+    active_at = max(int(joined_at), int(seen_at or 0), int(deadline_ms) - life_ms)
+    return models.Member(
+        user, int(joined_at), active_at, "away" if away else "online", len(tokens), id_json, name_json, data_json
+    )
+
+
+def rooms_of_user(reply: Reply) -> list[models.RoomOfUser]:
+    if word(reply) != "rooms":
+        raise _unknown(reply)
+    return [models.RoomOfUser(room.decode(), n, joined_at) for room, n, joined_at in _groups(reply[2:], 3)]
+
+
+def rooms(reply: Reply) -> models.Rooms:
+    if word(reply) != "rooms":
+        raise _unknown(reply)
+    return models.Rooms(reply[2], [models.LiveRoom(room.decode(), n, m) for room, n, m in _groups(reply[3:], 3)])
+
+
+def due_rooms(reply: Reply) -> models.DueRooms:
+    if word(reply) != "due":
+        raise _unknown(reply)
+    return models.DueRooms(reply[1], reply[2] if reply[2] >= 0 else None, [room.decode() for room in reply[3:]])
+
+
+def rooms_to_sweep(reply: Reply) -> list[str]:
+    """The rooms that a `due` outcome names."""
+    return [room.decode() for room in reply[1:]]
+
+
+def removals(reply: Reply, room: str) -> tuple[int, int | None, list[models.Removal]]:
+    """Redis' time, the room's next deadline (None = empty), and what a sweep removed."""
+    if word(reply) not in {"swept", "clear"}:
+        raise _unknown(reply)
+    found = []
+    for user, token, reason, last in _groups(reply[7:], 4):
+        node, connection = _owner(token.decode())
+        in_grace = token.startswith(b"~")
+        found.append(
+            models.Removal(room, user.decode(), node, connection, cast(Reason, reason.decode()), last == 1, in_grace)
+        )
+    return reply[1], reply[2] if reply[2] >= 0 else None, found
+
+
+def _owner(token: str) -> tuple[str, str]:
+    connection = token.removeprefix("~")
+    return connection[:NODE_LENGTH], connection[NODE_LENGTH:]
