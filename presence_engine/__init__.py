@@ -1,5 +1,16 @@
 """Presence in Redis: every change, list and count is one Lua script."""
 
+from presence_engine.changes import (
+    Change,
+    ConnectionOut,
+    MemberJoined,
+    MemberLeft,
+    MemberUpdated,
+    NetChange,
+    decode_change,
+    fold,
+)
+from presence_engine.embedded import EmbeddedServer
 from presence_engine.engine import PresenceEngine
 from presence_engine.errors import (
     ConfigurationError,
@@ -8,6 +19,8 @@ from presence_engine.errors import (
     PresenceError,
     StoreUnavailable,
 )
+from presence_engine.feed import Feed
+from presence_engine.ids import canonical_id
 from presence_engine.models import (
     Absent,
     Beat,
@@ -28,15 +41,20 @@ from presence_engine.models import (
     Updated,
 )
 from presence_engine.settings import EngineSettings, RoomRules
+from presence_engine.sweeper import Sweeper
 
 __all__ = [
     "Absent",
     "Beat",
+    "Change",
     "ConfigurationError",
+    "ConnectionOut",
     "ContractBroken",
     "Detached",
     "DueRooms",
+    "EmbeddedServer",
     "EngineSettings",
+    "Feed",
     "Full",
     "InvalidInput",
     "Joined",
@@ -44,6 +62,10 @@ __all__ = [
     "Left",
     "LiveRoom",
     "Member",
+    "MemberJoined",
+    "MemberLeft",
+    "MemberUpdated",
+    "NetChange",
     "Page",
     "Position",
     "PresenceEngine",
@@ -54,5 +76,9 @@ __all__ = [
     "RoomRules",
     "Rooms",
     "StoreUnavailable",
+    "Sweeper",
     "Updated",
+    "canonical_id",
+    "decode_change",
+    "fold",
 ]

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, Self
 from presence_engine import replies
 from presence_engine.batching import HeartbeatBatch
 from presence_engine.errors import InvalidInput
+from presence_engine.feed import Feed
 from presence_engine.ids import canonical_id
 from presence_engine.keys import Keyspace
 from presence_engine.models import (
@@ -75,7 +76,9 @@ class PresenceEngine:
         await self.start()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
         await self.close()
 
     async def start(self) -> None:
@@ -85,6 +88,26 @@ class PresenceEngine:
     async def close(self) -> None:
         """Close the connection. What is in Redis stays, until its deadlines."""
         await self.store.close()
+
+    async def ping(self) -> bool:
+        """Ask Redis for a sign of life."""
+        return bool(await self.store.command("PING") == b"PONG")
+
+    async def server(self) -> str:
+        """Name the server that answers, such as `Redis 7.0.15` or `Valkey 9.1.2`."""
+        lines = (await self.store.command("INFO", "server")).decode().splitlines()
+        facts = dict(line.split(":", 1) for line in lines if ":" in line)
+        # Valkey tells a redis_version too, for old clients.
+        valkey = facts.get("valkey_version")
+        return f"Valkey {valkey}" if valkey else f"Redis {facts.get('redis_version', '?')}"
+
+    def channel(self, room: str) -> str:
+        """Return the channel of a room's changes (`decode_change` reads its messages)."""
+        return self.keys.room(room).feed
+
+    def open_feed(self, *, on_lost: Callable[[], None], on_restored: Callable[[], None]) -> Feed:
+        """Return a feed to subscribe to channels with; start() it inside a running loop."""
+        return self.store.open_feed(on_lost=on_lost, on_restored=on_restored)
 
     async def join(
         self,
@@ -159,7 +182,9 @@ class PresenceEngine:
             "slack_ms": self.settings.rules(room).slack_ms,
             "now_ms": _clock(now_ms),
         }
-        return replies.beats(await self.store.run("presence/heartbeat", (keys.deadlines, keys.partition), values, slots))
+        return replies.beats(
+            await self.store.run("presence/heartbeat", (keys.deadlines, keys.partition), values, slots)
+        )
 
     async def leave(
         self, room: Id, user: Id, connection: str, *, everywhere: bool = False, now_ms: int | None = None
@@ -207,7 +232,9 @@ class PresenceEngine:
         values["name"], values["data"] = _name_json(username), _data_json(data)
         return replies.updated(await self._change("presence/update", values, now_ms))
 
-    async def kick(self, room: Id, user: Id, *, message: str | None = None, now_ms: int | None = None) -> Kicked | Absent:
+    async def kick(
+        self, room: Id, user: Id, *, message: str | None = None, now_ms: int | None = None
+    ) -> Kicked | Absent:
         """Put every connection of a user out of a room. message: what the user is told instead of the usual text.
 
         Source: lua/v1/presence/kick.lua. O(k log n) for k connections.
@@ -220,7 +247,13 @@ class PresenceEngine:
         return replies.kicked(await self._change("presence/kick", values, now_ms))
 
     async def list(
-        self, room: Id, *, limit: int = 100, cursor: str | None = None, names_only: bool = False, now_ms: int | None = None
+        self,
+        room: Id,
+        *,
+        limit: int = 100,
+        cursor: str | None = None,
+        names_only: bool = False,
+        now_ms: int | None = None,
     ) -> Page:
         """List a page of members in the order (joinedAt, user id), with the room's position at that moment.
 

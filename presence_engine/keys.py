@@ -19,6 +19,28 @@ class RoomKeys(NamedTuple):
     feed: str
 
 
+class BoardKeys(NamedTuple):
+    """The keys every script of a board declares, in the order it declares them: five parts, and the channel."""
+
+    meta: str
+    positions: str
+    grouping: str
+    actions: str
+    votes: str
+    feed: str
+
+
+class ChatKeys(NamedTuple):
+    """The keys of one chat room and of its partition, in the order the script `post` declares them."""
+
+    state: str
+    messages: str
+    unseen: str
+    activity: str
+    oldest: str
+    feed: str
+
+
 class Keyspace:
     """Keys of one deployment: `partitions` hash tags `{0}` … `{n-1}`, each one cluster slot."""
 
@@ -26,6 +48,7 @@ class Keyspace:
         self.partitions = partitions
         self.prefix = prefix
         self.room = lru_cache(maxsize=8192)(self._room)
+        self.board = lru_cache(maxsize=8192)(self._board)
 
     def partition_of(self, room: str) -> int:
         return crc32(room.encode()) % self.partitions if self.partitions > 1 else 0
@@ -51,3 +74,29 @@ class Keyspace:
 
     def node(self, partition: int, node: str) -> str:
         return f"{self.stem(partition)}node:{node}"
+
+    def _board(self, retro: str) -> BoardKeys:
+        """Boards are looked for as `retro:room:state:*`, so only a prefix of one's own goes in front of that."""
+        space = "" if self.prefix == PREFIX else f"{self.prefix}:"
+        base = f"{space}retro:room:state:{{{self.partition_of(retro)}}}:{retro}:"
+        return BoardKeys(*(base + part for part in BoardKeys._fields))
+
+    def chat_room(self, room: str) -> ChatKeys:
+        stem = f"{self.stem(self.partition_of(room))}chat:"
+        base = f"{stem}room:{room}:"
+        return ChatKeys(
+            f"{base}state", f"{base}messages", f"{base}unseen", f"{stem}activity", f"{stem}oldest", f"{stem}feed"
+        )
+
+    def chat_once(self, room: str, source: str) -> str:
+        """The idempotency key of a message; source: who gave the id, and the id."""
+        return f"{self.stem(self.partition_of(room))}chat:room:{room}:once:{source}"
+
+    def chat_activity(self, partition: int) -> str:
+        return f"{self.stem(partition)}chat:activity"
+
+    def chat_oldest(self, partition: int) -> str:
+        return f"{self.stem(partition)}chat:oldest"
+
+    def chat_feed(self, partition: int) -> str:
+        return f"{self.stem(partition)}chat:feed"

@@ -107,7 +107,9 @@ def counts(reply: Reply) -> list[Position | None]:
 def page(reply: Reply, life_ms: int) -> models.Page:
     if word(reply) != "page":
         raise _unknown(reply)
-    members = [_member(user.decode(), record.decode(), deadline, life_ms) for user, record, deadline in _groups(reply[7:], 3)]
+    members = [
+        _member(user.decode(), record.decode(), deadline, life_ms) for user, record, deadline in _groups(reply[7:], 3)
+    ]
     cursor = f"{members[-1].joined_at_ms}:{members[-1].user}" if reply[6] == 1 and members else None
     return models.Page(reply[1], _position(reply, 2), members, cursor)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from redis.asyncio.connection import ConnectionPool
@@ -12,6 +12,7 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from presence_engine.batching import Pipe
 from presence_engine.errors import ConfigurationError, ContractBroken, StoreUnavailable
+from presence_engine.feed import Feed
 from presence_engine.scripts import Script, ScriptLibrary
 
 # Redis is there but cannot serve now: it loads, lost its master, is a replica, is full, or is busy.
@@ -31,11 +32,15 @@ class Store:
         self.timeout_ms = timeout_ms
         try:
             pool = ConnectionPool.from_url(
-                url, protocol=2, socket_connect_timeout=timeout_ms / 1000, socket_timeout=timeout_ms / 1000,
+                url,
+                protocol=2,
+                socket_connect_timeout=timeout_ms / 1000,
+                socket_timeout=timeout_ms / 1000,
                 retry=Retry(NoBackoff(), 0),
             )
         except ValueError as error:
             raise ConfigurationError(f"the Redis URL is not valid: {error}") from None
+        self._pool = pool
         self._pipe = Pipe(pool.make_connection, timeout_ms)
 
     async def run(
@@ -84,6 +89,9 @@ class Store:
             return await self._pipe.call(*command)
         except ResponseError as error:
             raise StoreUnavailable(f"Redis refuses {command[0]}: {error}") from None
+
+    def open_feed(self, *, on_lost: Callable[[], None], on_restored: Callable[[], None]) -> Feed:
+        return Feed(self._pool.make_connection, on_lost=on_lost, on_restored=on_restored, timeout_ms=self.timeout_ms)
 
     async def close(self) -> None:
         with contextlib.suppress(StoreUnavailable):

@@ -1,12 +1,17 @@
 -- The only remover. Connections and users are collected, then taken out of every structure at once.
 local gone = { slots = {}, nodes = {}, users = {}, reasons = {} }
 
--- Take one connection (a token: '~' when in grace) out of a user's record.
-local function remove_connection(user, record, token)
-  record.connections = without(record.connections, token)
+-- One connection (a token: '~' when in grace) is to go; its user's record is the caller's to change.
+local function drop(user, token)
   gone.slots[#gone.slots + 1] = user .. '\31' .. token
   local node = node_key(token)
   gone.nodes[node] = (gone.nodes[node] or 0) + 1
+end
+
+-- Take one connection out of a user's record.
+local function remove_connection(user, record, token)
+  record.connections = without(record.connections, token)
+  drop(user, token)
 end
 
 -- Take a user without connections out. `reason` is announced; one that was not the user's own doing is also kept for a
@@ -26,7 +31,9 @@ local function remove_gone(lowest)
   if lowest then
     redis.call('ZREMRANGEBYRANK', DEADLINES, 0, #gone.slots - 1)
   else
-    redis.call('ZREM', DEADLINES, unpack(gone.slots))
+    for from = 1, #gone.slots, 1000 do
+      redis.call('ZREM', DEADLINES, unpack(gone.slots, from, math.min(from + 999, #gone.slots)))
+    end
   end
   for node, connections in pairs(gone.nodes) do
     if redis.call('HINCRBY', node, ROOM, -connections) <= 0 then

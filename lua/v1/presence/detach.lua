@@ -49,8 +49,9 @@ if seen_at > (tonumber(record.seen_at) or record.joined_at) then
 end
 deadline = math.min(deadline, now + grace)
 record.connections = without(record.connections, connection) .. '~' .. connection .. '\31'
-redis.call('ZREM', DEADLINES, slot)
+-- In this order: a key that is emptied loses its expiry.
 redis.call('ZADD', DEADLINES, deadline, user .. '\31~' .. connection)
+redis.call('ZREM', DEADLINES, slot)
 redis.call('ZADD', DUE, 'LT', deadline, ROOM)
 redis.call('HSET', MEMBERS, user, write_record(record))
 return {'detached', now, deadline}

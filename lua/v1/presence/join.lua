@@ -49,27 +49,31 @@ else
 end
 
 local adopting, renamed = ARGV[7] == 'adopt', false
+local deadline, node = now + life, node_key(connection)
 if not adopting then
   local id, name, data = string.match(ARGV[4], '^([^\30]*)\30([^\30]*)\30(.*)$')
+  assert(id, 'BADARG public')
   name, data = name ~= '' and name or record.name, data ~= '' and data or record.data
   renamed = id ~= record.id or name ~= record.name or data ~= record.data
   record.id, record.name, record.data = id, name, data
 end
 local added = 0
-for token in string.gmatch(record.connections, '~[^\31]+') do
-  remove_connection(user, record, token)
+-- Before the removals: a key that is emptied loses its expiry.
+redis.call('ZADD', DEADLINES, 'GT', deadline, user .. '\31' .. connection)
+for token in string.gmatch(record.connections, '\31(~[^\31]+)') do
+  drop(user, token)
 end
 if #gone.slots > 0 then
+  record.connections = string.gsub(record.connections, '\31~[^\31]+', '')
   remove_gone()
   added = -#gone.slots
 end
-redis.call('ZADD', DEADLINES, 'GT', now + life, user .. '\31' .. connection)
 if not has(record.connections, connection) then
   record.connections = record.connections .. connection .. '\31'
   added = added + 1
-  redis.call('HINCRBY', node_key(connection), ROOM, 1)
+  redis.call('HINCRBY', node, ROOM, 1)
 end
-keep(node_key(connection), life)
+keep(node, life)
 record.seen_at = ''
 
 local value = write_record(record)
@@ -84,7 +88,7 @@ if not before then
 elseif renamed then
   note_member('~', user, record)
 end
-redis.call('ZADD', DUE, 'LT', now + life, ROOM)
+redis.call('ZADD', DUE, 'LT', deadline, ROOM)
 if #entries > 0 or added ~= 0 then
   epoch, seq, count, connections = publish(meta, now, user, value)
 else

@@ -31,7 +31,7 @@ if not stored[2] then
 end
 local record = read_record(stored[2])
 for token in string.gmatch(record.connections, '[^\31]+') do
-  remove_connection(user, record, token)
+  drop(user, token)
   note_connection(user, token, 'kicked', ARGV[3])
 end
 remove_user(user, record, 'kicked')

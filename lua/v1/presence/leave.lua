@@ -35,11 +35,12 @@ if not own then
 end
 if ARGV[4] == 'user' then
   for token in string.gmatch(record.connections, '[^\31]+') do
-    remove_connection(user, record, token)
+    drop(user, token)
     if token ~= own then
       note_connection(user, token, 'left', '')
     end
   end
+  record.connections = NO_CONNECTIONS
 else
   remove_connection(user, record, own)
 end

@@ -1,0 +1,87 @@
+"""The sweeper: visits what is due, sleeps until the nearest deadline."""
+
+import asyncio
+import contextlib
+import logging
+from typing import Final
+
+from presence_engine.engine import PresenceEngine
+from presence_engine.errors import StoreUnavailable
+
+_RETRY_S: Final = 0.5
+_LEAST_SLEEP_S: Final = 0.005
+
+log = logging.getLogger(__name__)
+
+
+class Sweeper:
+    """Removes expired connections soon after their deadline; any number may run against one Redis.
+
+    It wakes at the nearest deadline it knows, at the latest every `interval_ms`. Answers do not depend on it (every call
+    sweeps what it finds due): it makes departures known while nobody asks.
+
+        async with Sweeper(engine): ...
+    """
+
+    def __init__(self, engine: PresenceEngine, *, interval_ms: int | None = None) -> None:
+        self.engine = engine
+        self.interval_ms = interval_ms or engine.settings.sweep_interval_ms
+        self._wake = asyncio.Event()
+        self._planned_ms = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Sweeper":
+        self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def start(self) -> None:
+        self.engine.on_deadline = self.nudge
+        self._task = asyncio.create_task(self._run(), name="presence-sweeper")
+
+    async def stop(self) -> None:
+        self.engine.on_deadline = None
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def nudge(self, deadline_ms: int) -> None:
+        """A deadline was set, perhaps earlier than the planned visit."""
+        if deadline_ms < self._planned_ms:
+            self._wake.set()
+
+    async def sweep_all(self, *, now_ms: int | None = None) -> int | None:
+        """Visit every room that is due. Return ms until the next deadline, None when nothing waits.
+
+        Bounded calls only: 100 rooms an index read, 100 connections a sweep.
+        """
+        waits = await asyncio.gather(
+            *(self._sweep_partition(partition, now_ms) for partition in range(self.engine.keys.partitions))
+        )
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    async def _sweep_partition(self, partition: int, now_ms: int | None) -> int | None:
+        while True:
+            due = await self.engine.due(partition, now_ms=now_ms)
+            for room in due.rooms:
+                await self.engine.sweep(room, now_ms=now_ms)
+            if not due.rooms:
+                self._planned_ms = min(self._planned_ms, due.next_ms or self._planned_ms)
+                return None if due.next_ms is None else due.next_ms - due.now_ms
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                self._planned_ms = 2**62
+                wait_ms = await self.sweep_all()
+            except StoreUnavailable as error:
+                log.warning("sweep put off: %s", error)
+                wait_ms = int(_RETRY_S * 1000)
+            sleep_s = min(self.interval_ms, self.interval_ms if wait_ms is None else wait_ms) / 1000
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(sleep_s, _LEAST_SLEEP_S)):
+                    await self._wake.wait()

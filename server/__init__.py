@@ -1,0 +1,1 @@
+"""The server: routes Socket.IO events and HTTP requests to the scripts."""

@@ -1,0 +1,159 @@
+"""The composition root: builds every object once and wires them together."""
+
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import socketio
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from presence_engine import EngineSettings, PresenceEngine, PresenceError, Removal, Sweeper
+from server.auth import Authoriser, Authorize, room_claim
+from server.fanout import Fanout
+from server.http.answers import on_error
+from server.http.health import HealthRoutes
+from server.http.presence import PresenceRoutes
+from server.limits import TokenBucket
+from server.metrics import REMOVALS
+from server.refusals import Refusal
+from server.room_policy import RoomPolicy
+from server.settings import Settings
+from server.sockets.force_leave import ForceLeave
+from server.sockets.gateway import Gateway
+from server.sockets.presence import PresenceEvents
+from server.sockets.session import Session
+from server.sockets.transport import Codec, LocalManager, SocketServer
+
+MAX_PACKET_BYTES = 64 * 1024
+
+log = logging.getLogger(__name__)
+
+
+class PresenceServer:
+    """Everything one process serves. `asgi` is the application; its lifespan starts and stops the rest."""
+
+    def __init__(self, settings: Settings, redis_url: str, *, authorize: Authorize = room_claim) -> None:
+        policy = RoomPolicy.from_settings(settings)
+        self.settings = settings
+        self.sessions: dict[str, Session] = {}
+        self.engine = PresenceEngine(
+            redis_url,
+            settings=EngineSettings(
+                rules=policy.for_room,
+                partitions=settings.partitions,
+                user_index=settings.user_index,
+                sweep_interval_ms=settings.sweep_interval_ms,
+            ),
+        )
+        self.engine.on_removed = _count_removals
+        self.authoriser = Authoriser(settings, authorize)
+        self.sockets = SocketServer(
+            async_mode="asgi",
+            async_handlers=False,
+            client_manager=LocalManager(),
+            json=Codec,
+            namespaces=list(settings.namespaces),
+            ping_interval=settings.ping_interval_ms / 1000,
+            ping_timeout=settings.ping_timeout_ms / 1000,
+            max_http_buffer_size=MAX_PACKET_BYTES,
+            cors_allowed_origins=_origins(settings),
+            compression_threshold=16 * 1024,
+        )
+        self.force_leave = ForceLeave(
+            settings, self.engine.settings, self.sockets, self.sessions, lambda: int(time.time() * 1000)
+        )
+        self.fanout = Fanout(self.engine, settings, self.sockets.send_many, self.force_leave.put_out)
+        self.force_leave.fanout = self.fanout
+        self.presence = PresenceEvents(
+            self.engine, settings, self.sockets, self.fanout, self.authoriser, self.force_leave
+        )
+        self.sweeper = Sweeper(self.engine)
+        self._ready = False
+        for namespace in settings.namespaces:
+            gateway = Gateway(namespace, self.presence.handlers(), self.sessions, self._open, self.presence.closed)
+            self.sockets.register_namespace(gateway)
+        self.asgi = self._application()
+
+    def _application(self) -> ASGIApp:
+        routes = [
+            *PresenceRoutes(self.engine, self.authoriser).routes(),
+            *HealthRoutes(self.engine, self.authoriser, lambda: self._ready).routes(),
+        ]
+        web = Starlette(
+            routes=routes,
+            exception_handlers=dict.fromkeys((HTTPException, PresenceError, Refusal, Exception), on_error),
+            middleware=_middleware(self.settings),
+            lifespan=lambda _app: self._lifespan(),
+        )
+        return _WithSockets(socketio.ASGIApp(self.sockets), web)
+
+    async def _open(self, sid: str, namespace: str, environ: Mapping[str, Any], auth: object) -> Session:
+        rate, burst = self.settings.rate_limit
+        return Session(sid, namespace, TokenBucket(rate, burst), self.authoriser.open(auth, environ))
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self) -> AsyncIterator[None]:
+        await self.engine.start()
+        self.fanout.feed.start()
+        self.sweeper.start()
+        self._ready = True
+        try:
+            yield
+        finally:
+            self._ready = False
+            await self.sweeper.stop()
+            await self.fanout.close()
+            await self.engine.close()
+
+
+class _WithSockets:
+    """Socket.IO below its own path, everything else to the web application, the lifespan included."""
+
+    def __init__(self, sockets: ASGIApp, web: ASGIApp) -> None:
+        self._sockets, self._web = sockets, web
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        below = scope["type"] in {"http", "websocket"} and scope["path"].startswith("/socket.io/")
+        await (self._sockets if below else self._web)(scope, receive, send)
+
+
+def create_app(settings: Settings, redis_url: str | None = None, *, authorize: Authorize = room_claim) -> ASGIApp:
+    """Return the ASGI application for `settings`.
+
+    redis_url: the Redis to use when the settings name none. authorize(identity, action, room): an application's own rule
+    of who may do what. Raises ConfigurationError for a policy file or URL that is not valid.
+    """
+    url = settings.redis_url or redis_url
+    if url is None:
+        raise ValueError("neither the settings nor redis_url name a Redis")
+    return PresenceServer(settings, url, authorize=authorize).asgi
+
+
+def _origins(settings: Settings) -> Any:
+    if "*" in settings.cors_origins:
+        return "*"
+    return list(settings.cors_origins) or None
+
+
+def _middleware(settings: Settings) -> Sequence[Middleware]:
+    if not settings.cors_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
+    ]
+
+
+def _count_removals(removals: Sequence[Removal]) -> None:
+    for removal in removals:
+        REMOVALS.labels(removal.reason).inc()

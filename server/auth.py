@@ -1,0 +1,170 @@
+"""Who somebody is and what they may do: one authoriser for sockets and HTTP."""
+
+import hmac
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import jwt
+
+from presence_engine import canonical_id
+from server import wire
+from server.refusals import Refusal
+from server.room_patterns import room_pattern
+from server.settings import Settings
+from server.sockets.session import Identity, Session
+
+Authorize = Callable[[Identity | None, str, str], bool]
+
+_LEEWAY_S: Final = 5
+
+
+def room_claim(identity: Identity | None, _action: str, room: str) -> bool:
+    """The rule when the application brings none: the token's `rooms` patterns, all rooms without them."""
+    if identity is None or identity.rooms is None:
+        return True
+    return any(room_pattern(pattern).fullmatch(room) for pattern in identity.rooms)
+
+
+class Authoriser:
+    """Decides for sockets and HTTP alike.
+
+    authorize(identity, action, room): an application's own rule; action is `join` `heartbeat` `list` `sync` `watch`
+    `board` `chat` `read`; identity is None only without authentication.
+    """
+
+    def __init__(self, settings: Settings, authorize: Authorize = room_claim) -> None:
+        self._settings, self._authorize = settings, authorize
+        self.enabled = settings.auth_enabled
+
+    def open(self, auth: object, environ: Mapping[str, Any]) -> Identity | None:
+        """Return the identity of a new socket. Raises `unauthorized` when authentication is on and the token is no good."""
+        handshake = auth if isinstance(auth, dict) else {}
+        if self.enabled:
+            return self.identity_of(handshake.get("token"))
+        query = parse_qs(environ.get("QUERY_STRING", ""))
+        user = handshake.get("userId", handshake.get("user_id", query.get("userId", [None])[0]))
+        if user is None:
+            return None
+        canonical = canonical_id(user, "userId")
+        username = handshake.get("username")
+        return Identity(canonical, wire.echo(user), username if isinstance(username, str) and username else None)
+
+    def identity_of(self, token: object) -> Identity:
+        """Read a token: signature, algorithm, expiry, subject. Raises `unauthorized` without saying which was wrong."""
+        if not isinstance(token, str) or not token:
+            raise Refusal("unauthorized", "a token is needed")
+        secret, public_key = self._settings.jwt_secret, self._settings.jwt_public_key
+        try:
+            if secret is not None:
+                claims = jwt.decode(token, secret, algorithms=["HS256"], leeway=_LEEWAY_S, options=_REQUIRED)
+            else:
+                claims = jwt.decode(
+                    token, public_key or "", algorithms=["RS256", "ES256"], leeway=_LEEWAY_S, options=_REQUIRED
+                )
+            return _identity(claims)
+        except Refusal:
+            raise
+        except Exception:
+            raise Refusal("unauthorized", "the token is not valid") from None
+
+    def identify(
+        self, session: Session, user: str | int | None, username: str | None, required: bool
+    ) -> Identity | None:
+        """Return the socket's identity. Without authentication the first payload that names a user sets it.
+
+        Raises `forbidden` when the payload names another user, `unauthorized` when the token has expired.
+        """
+        canonical = None if user is None else canonical_id(user, "userId")
+        identity = session.identity
+        if identity is None:
+            if canonical is None or user is None:
+                if required:
+                    raise Refusal("invalid_input", "userId is missing", field="userId")
+                return None
+            session.identity = Identity(canonical, user, username)
+            return session.identity
+        self.check_fresh(identity)
+        if canonical is not None and canonical != identity.user:
+            raise Refusal("forbidden", "this socket belongs to another user")
+        return identity
+
+    def check_fresh(self, identity: Identity | None) -> None:
+        if (
+            identity is not None
+            and identity.expires_at_s is not None
+            and time.time() > identity.expires_at_s + _LEEWAY_S
+        ):
+            raise Refusal("unauthorized", "the token has expired")
+
+    def check_room(self, identity: Identity | None, action: str, room: str) -> None:
+        """Raise `forbidden` unless the identity may do `action` in `room`."""
+        if self.enabled and identity is None:
+            raise Refusal("unauthorized", "a token is needed")
+        self.check_fresh(identity)
+        if not self.allows(identity, action, room):
+            raise Refusal("forbidden", "this room is not yours")
+
+    def allows(self, identity: Identity | None, action: str, room: str) -> bool:
+        return self._authorize(identity, action, room)
+
+    def check_rooms_of(self, session: Session, room: str) -> None:
+        """Raise `rate_limited` when the socket would be in more rooms than a user may."""
+        bound = self._settings.max_user_rooms
+        if bound and room not in session.rooms and len(session.rooms) >= bound:
+            raise Refusal("rate_limited", f"a user may be in at most {bound} rooms")
+
+    def refresh(self, session: Session, token: str) -> None:
+        """Replace the token of a live socket. Raises `forbidden` when it is another user's."""
+        if not self.enabled:
+            return
+        fresh = self.identity_of(token)
+        if session.identity is not None and not session.identity.same_user(fresh):
+            raise Refusal("forbidden", "the token belongs to another user")
+        session.identity = fresh
+
+    def bearer(self, headers: Mapping[str, str]) -> Identity | None:
+        """Return the identity behind an HTTP request; None without authentication. Raises `unauthorized`."""
+        token = _bearer(headers)
+        if not self.enabled:
+            return None
+        if self._is_admin_token(token):
+            return Identity("admin", "admin", admin=True)
+        return self.identity_of(token)
+
+    def check_admin(self, headers: Mapping[str, str]) -> None:
+        """Raise `forbidden` unless the request carries the admin token, or a token with the admin claim."""
+        token = _bearer(headers)
+        if self._is_admin_token(token):
+            return
+        if self.enabled and self.identity_of(token).admin:
+            return
+        raise Refusal("forbidden", "this needs the admin token")
+
+    def _is_admin_token(self, token: str | None) -> bool:
+        known = self._settings.admin_token
+        return bool(known and token) and hmac.compare_digest((token or "").encode(), (known or "").encode())
+
+
+_REQUIRED: Final[Any] = {"require": ["exp", "sub"]}
+
+
+def _identity(claims: Mapping[str, Any]) -> Identity:
+    rooms = claims.get("rooms")
+    if rooms is not None and not (isinstance(rooms, list) and all(isinstance(one, str) for one in rooms)):
+        raise Refusal("unauthorized", "the token is not valid")
+    name = claims.get("name")
+    return Identity(
+        canonical_id(claims["sub"], "sub"),
+        wire.echo(claims["sub"]),
+        name if isinstance(name, str) and name else None,
+        None if rooms is None else tuple(rooms),
+        claims.get("admin") is True,
+        float(claims["exp"]),
+    )
+
+
+def _bearer(headers: Mapping[str, str]) -> str | None:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None

@@ -1,0 +1,309 @@
+"""Fanout: what the feed brings of a room is folded a window at a time and sent to the sockets of this process.
+
+Nothing of who is present is kept here: only which local sockets listen, the position each stands at, and a short log of
+recent changes from which a socket that is behind is brought up.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, Protocol
+
+from presence_engine import Change, ConnectionOut, Feed, NetChange, Position, PresenceEngine, decode_change, fold
+from server import wire
+from server.sockets.session import Session
+
+LOG_LENGTH: Final = 512
+_BACK_TO_DIFFS: Final = 0.8
+
+log = logging.getLogger(__name__)
+
+
+class Windows(Protocol):
+    """The part of the settings that shapes diffs."""
+
+    diff_window_ms: int
+    diff_window_large_ms: int
+    large_room: int
+    counts_room: int
+    count_window_ms: int
+
+
+class Sender(Protocol):
+    """Sends one event, encoded once, to sockets of one namespace."""
+
+    def __call__(self, event: str, data: Any, sessions: Iterable[Session]) -> None: ...
+
+
+class LocalRoom:
+    """One room as this process sees it: its listeners, its position, its log."""
+
+    def __init__(self, room: str) -> None:
+        self.room = room
+        self.subscribed: asyncio.Future[None] | None = None
+        self.interested: set[str] = set()
+        self.members: dict[str, tuple[Session, str | int]] = {}
+        self.newcomers: dict[str, tuple[str, int]] = {}
+        self.watchers: dict[str, tuple[Session, str | int]] = {}
+        self.epoch = ""
+        self.received = 0
+        self.flushed = 0
+        self.log: deque[Change] = deque(maxlen=LOG_LENGTH)
+        self.pending: list[Change] = []
+        self.counts_mode = False
+        self.last: Position = Position("", 0, 0, 0)
+        self.timer: asyncio.TimerHandle | None = None
+
+    @property
+    def mode(self) -> str:
+        return "counts" if self.counts_mode else "diffs"
+
+    def since(self, epoch: str, seq: int) -> Sequence[Change] | None:
+        """The changes after `seq` up to what has been sent, or None when the log does not reach back that far."""
+        if epoch != self.epoch or seq > self.flushed:
+            return None
+        missing = [change for change in self.log if seq < change.seq <= self.flushed]
+        return missing if len(missing) == self.flushed - seq else None
+
+
+class Fanout:
+    """Feeds every local room. `put_out(room, entry)` is called for each connection of this node that was removed."""
+
+    def __init__(
+        self,
+        engine: PresenceEngine,
+        windows: Windows,
+        send: Sender,
+        put_out: Callable[[str, ConnectionOut], None],
+    ) -> None:
+        self._engine, self._windows, self._send, self._put_out = engine, windows, send, put_out
+        self._rooms: dict[str, LocalRoom] = {}
+        self._resyncing: asyncio.Task[None] | None = None
+        self.feed: Feed = engine.open_feed(on_lost=self._feed_lost, on_restored=self._feed_restored)
+
+    def mode_of(self, room: str, count: int) -> str:
+        """The mode a room of `count` users is in, before and after this process first hears of it."""
+        local = self._rooms.get(room)
+        if local is not None and local.received:
+            return local.mode
+        return "counts" if count > self._windows.counts_room else "diffs"
+
+    async def enter(self, session: Session, room: str) -> None:
+        """Listen to a room on a socket's behalf: before its script runs, so that nothing falls between.
+
+        Raises StoreUnavailable when the first listener's subscription is not confirmed; the socket is not listed then.
+        """
+        local = self._rooms.get(room)
+        if local is None:
+            local = self._rooms[room] = LocalRoom(room)
+        local.interested.add(session.sid)
+        if local.subscribed is None:
+            handler = self._handler(local)
+            local.subscribed = asyncio.ensure_future(self.feed.subscribe(self._engine.channel(room), handler))
+        try:
+            await asyncio.shield(local.subscribed)
+        except BaseException:
+            local.subscribed = None
+            await self.exit(session, room)
+            raise
+
+    def place(self, session: Session, room: str, given: str | int, at: Position) -> None:
+        """The socket has been told the room as of `at`: its first diff starts there. Call right after the answer."""
+        local = self._rooms.get(room)
+        if local is None or session.closed:
+            return
+        local.members[session.sid] = (session, given)
+        if not local.received or _newer(at.epoch, local.epoch):
+            self._flush(local)
+            local.epoch, local.received, local.flushed, local.last = at.epoch, at.seq, at.seq, at
+            local.log.clear()
+            local.counts_mode = at.count > self._windows.counts_room
+        elif at.epoch == local.epoch and at.seq > local.flushed:
+            local.newcomers[session.sid] = (at.epoch, at.seq)
+        elif at.seq < local.flushed and not local.counts_mode:
+            missing = local.since(at.epoch, at.seq)
+            if missing:
+                self._send("room:diff", wire.diff(given, fold(missing)), [session])
+
+    def add(self, session: Session, room: str, given: str | int) -> None:
+        """The socket is in the room without having been told a position (adopted): it asks for one when it sees a gap."""
+        if (local := self._rooms.get(room)) is not None and not session.closed:
+            local.members[session.sid] = (session, given)
+
+    def holds(self, session: Session, room: str) -> bool:
+        local = self._rooms.get(room)
+        return local is not None and session.sid in local.members
+
+    async def exit(self, session: Session, room: str) -> None:
+        """Stop sending a room's diffs to a socket; the last listener's end ends the subscription."""
+        local = self._rooms.get(room)
+        if local is None:
+            return
+        local.members.pop(session.sid, None)
+        local.newcomers.pop(session.sid, None)
+        if session.sid not in local.watchers:
+            await self._release(session, local)
+
+    async def watch(self, session: Session, room: str, given: str | int) -> None:
+        await self.enter(session, room)
+        if not session.closed:
+            self._rooms[room].watchers[session.sid] = (session, given)
+
+    async def unwatch(self, session: Session, room: str) -> None:
+        local = self._rooms.get(room)
+        if local is None or not local.watchers.pop(session.sid, None):
+            return
+        if session.sid not in local.members:
+            await self._release(session, local)
+
+    async def _release(self, session: Session, local: LocalRoom) -> None:
+        local.interested.discard(session.sid)
+        if not local.interested and self._rooms.get(local.room) is local:
+            del self._rooms[local.room]
+            if local.timer:
+                local.timer.cancel()
+            await self.feed.unsubscribe(self._engine.channel(local.room))
+
+    def since(self, room: str, epoch: str, seq: int) -> tuple[Position, list[NetChange]] | None:
+        """Diffs that bring a client from `seq` to what this process last sent; None when the log cannot."""
+        local = self._rooms.get(room)
+        if local is None or local.counts_mode or not local.received:
+            return None
+        missing = local.since(epoch, seq)
+        if missing is None:
+            return None
+        at = Position(local.epoch, local.flushed, local.last.count, local.last.connections)
+        return at, [fold(missing)] if missing else []
+
+    def _handler(self, local: LocalRoom) -> Callable[[bytes], None]:
+        def receive(message: bytes) -> None:
+            self._receive(local, decode_change(message))
+
+        return receive
+
+    def _receive(self, local: LocalRoom, change: Change) -> None:
+        if change.epoch == local.epoch and change.seq <= local.received:
+            return
+        if change.epoch != local.epoch or change.seq != local.received + 1:
+            # A new life of the room, or something was missed: whoever stands before it will see the gap and ask.
+            self._flush(local)
+            local.log.clear()
+            local.epoch, local.flushed = change.epoch, change.seq - 1
+        local.received = change.seq
+        local.last = Position(change.epoch, change.seq, change.count, change.connections)
+        local.log.append(change)
+        local.pending.append(change)
+        for entry in change.entries:
+            if isinstance(entry, ConnectionOut) and entry.node == self._engine.node:
+                self._put_out(local.room, entry)
+        if local.timer is None:
+            local.timer = asyncio.get_running_loop().call_later(self._window_s(local), self._flush, local)
+
+    def _window_s(self, local: LocalRoom) -> float:
+        if local.counts_mode:
+            return self._windows.count_window_ms / 1000
+        large = local.last.count > self._windows.large_room
+        return (self._windows.diff_window_large_ms if large else self._windows.diff_window_ms) / 1000
+
+    def _flush(self, local: LocalRoom) -> None:
+        """End the window: send its net effect, cut where a newcomer's answer stands."""
+        if local.timer:
+            local.timer.cancel()
+            local.timer = None
+        changes, local.pending = local.pending, []
+        if not changes:
+            return
+        if not local.counts_mode:
+            for part in self._cut(local, changes):
+                self._send_diff(local, fold(part))
+        local.flushed = local.received
+        for sid, (epoch, seq) in list(local.newcomers.items()):
+            if epoch == local.epoch and seq <= local.flushed:
+                del local.newcomers[sid]
+        self._send_counts(local)
+        self._change_mode(local)
+
+    def _cut(self, local: LocalRoom, changes: Sequence[Change]) -> Iterable[Sequence[Change]]:
+        cuts = {seq for epoch, seq in local.newcomers.values() if epoch == local.epoch}
+        part: list[Change] = []
+        for change in changes:
+            part.append(change)
+            if change.seq in cuts:
+                yield part
+                part = []
+        if part:
+            yield part
+
+    def _send_diff(self, local: LocalRoom, change: NetChange) -> None:
+        for given, sessions in _by_spelling(local.members.values()):
+            behind = [
+                session
+                for session in sessions
+                if (at := local.newcomers.get(session.sid)) is None
+                or (at[0] == change.epoch and at[1] <= change.from_seq)
+            ]
+            if behind:
+                self._send("room:diff", wire.diff(given, change), behind)
+
+    def _send_counts(self, local: LocalRoom) -> None:
+        listeners = dict(local.watchers)
+        if local.counts_mode:
+            listeners.update(local.members)
+        for given, sessions in _by_spelling(listeners.values()):
+            self._send("room:count", {"roomId": given, **wire.position(local.last)}, sessions)
+
+    def _change_mode(self, local: LocalRoom) -> None:
+        bound = self._windows.counts_room * (_BACK_TO_DIFFS if local.counts_mode else 1)
+        if (local.last.count > bound) == local.counts_mode:
+            return
+        local.counts_mode = not local.counts_mode
+        for given, sessions in _by_spelling(local.members.values()):
+            self._send("room:mode", {"roomId": given, "mode": local.mode}, sessions)
+
+    def _feed_lost(self) -> None:
+        log.warning("the feed was lost; %d rooms are compared when it is back", len(self._rooms))
+
+    def _feed_restored(self) -> None:
+        if self._resyncing is None or self._resyncing.done():
+            self._resyncing = asyncio.create_task(self._compare(), name="feed-compare")
+
+    async def _compare(self) -> None:
+        """Where a room moved while the feed was away, make every member see the gap, so that it asks."""
+        rooms = [local for local in self._rooms.values() if local.received]
+        for start in range(0, len(rooms), 500):
+            part = rooms[start : start + 500]
+            before = {local.room: (local.epoch, local.received) for local in part}
+            found = await self._engine.counts([local.room for local in part])
+            for local in part:
+                at = found[local.room]
+                if before[local.room] == (at.epoch, at.seq) or before[local.room] != (local.epoch, local.received):
+                    continue
+                self._flush(local)
+                local.log.clear()
+                local.epoch, local.received, local.flushed, local.last = at.epoch, at.seq, at.seq, at
+                gap = NetChange(at.epoch, at.seq, at.seq, at.count, at.connections, 0, [], [], [])
+                if not local.counts_mode:
+                    self._send_diff(local, gap)
+                self._send_counts(local)
+
+    async def close(self) -> None:
+        if self._resyncing:
+            self._resyncing.cancel()
+        for local in self._rooms.values():
+            if local.timer:
+                local.timer.cancel()
+        await self.feed.close()
+
+
+def _newer(epoch: str, than: str) -> bool:
+    """Epochs are times of a room's birth, in hexadecimal."""
+    return bool(epoch) and (not than or int(epoch, 16) > int(than, 16))
+
+
+def _by_spelling(listeners: Iterable[tuple[Session, str | int]]) -> Iterable[tuple[str | int, list[Session]]]:
+    """Sockets by how they wrote the room's id: `15` and `"15"` are one room, each is answered in its own spelling."""
+    groups: dict[str | int, list[Session]] = {}
+    for session, given in listeners:
+        groups.setdefault(given, []).append(session)
+    return groups.items()

@@ -1,0 +1,106 @@
+"""Presence over HTTP: lists and counts for everyone who may see the room, kick for admins."""
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from presence_engine import InvalidInput, Kicked, PresenceEngine, canonical_id
+from server import payloads, wire
+from server.auth import Authoriser
+from server.http.answers import body, fresh, listed, whole
+from server.refusals import Refusal
+
+MAX_USERS = 1000
+
+
+class PresenceRoutes:
+    """The routes below /api that speak of presence."""
+
+    def __init__(self, engine: PresenceEngine, authoriser: Authoriser) -> None:
+        self._engine, self._authoriser = engine, authoriser
+
+    def routes(self) -> Sequence[BaseRoute]:
+        room = "/api/chatroom/{room:path}"
+        return [
+            Route(f"{room}/participants", self.participants),
+            Route(f"{room}/count", self.count),
+            Route(f"{room}/kick", self.kick, methods=["POST"]),
+            Route("/api/chatrooms/counts", self.counts, methods=["GET", "POST"]),
+            Route("/api/chatrooms", self.rooms),
+            Route("/api/users/{user:path}/rooms", self.rooms_of_user),
+        ]
+
+    async def participants(self, request: Request) -> Response:
+        room = self._readable(request)
+        limit = whole(request, "limit", MAX_USERS, 1, MAX_USERS)
+        view = request.query_params.get("view", "names")
+        if view not in {"names", "full"}:
+            raise InvalidInput("view", "must be names or full")
+        page = await self._engine.list(
+            room, limit=limit, cursor=request.query_params.get("cursor"), names_only=view == "names"
+        )
+        show = wire.member if view == "full" else wire.participant
+        answer: wire.Json = {"count": page.position.count, "users": [show(member) for member in page.members]}
+        if page.cursor is not None:
+            answer["nextCursor"] = page.cursor
+        return fresh(answer)
+
+    async def count(self, request: Request) -> Response:
+        room = self._readable(request)
+        at = await self._engine.count(room)
+        return fresh(
+            {"roomId": room, "count": at.count, "connections": at.connections, "epoch": at.epoch, "seq": at.seq}
+        )
+
+    async def counts(self, request: Request) -> Response:
+        if request.method == "POST":
+            ids = [canonical_id(one, "ids") for one in (await body(request, payloads.CountRooms)).ids]
+        else:
+            ids = [canonical_id(one, "ids") for one in listed(request, "ids") or ()]
+            if not ids or len(ids) > MAX_USERS:
+                raise InvalidInput("ids", f"must name 1–{MAX_USERS} rooms, separated by commas")
+        identity = self._authoriser.bearer(request.headers)
+        for room in ids:
+            self._authoriser.check_room(identity, "read", room)
+        found = await self._engine.counts(ids)
+        return fresh({"counts": {room: at.count for room, at in found.items()}})
+
+    async def rooms(self, request: Request) -> Response:
+        identity = self._authoriser.bearer(request.headers)
+        limit = whole(request, "limit", 100, 1, MAX_USERS)
+        found = await self._engine.rooms(limit=limit)
+        shown = [
+            {"roomId": one.room, "count": one.count, "connections": one.connections}
+            for one in found.rooms
+            if self._authoriser.allows(identity, "read", one.room)
+        ]
+        return fresh({"rooms": shown, "total": found.total})
+
+    async def rooms_of_user(self, request: Request) -> Response:
+        identity = self._authoriser.bearer(request.headers)
+        user = canonical_id(request.path_params["user"], "userId")
+        shown = [
+            {"roomId": one.room, "connections": one.connections, "joinedAt": one.joined_at_ms}
+            for one in await self._engine.where(user)
+            if self._authoriser.allows(identity, "read", one.room)
+        ]
+        return fresh({"userId": user, "rooms": shown})
+
+    async def kick(self, request: Request) -> Response:
+        self._authoriser.check_admin(request.headers)
+        room = canonical_id(request.path_params["room"], "roomId")
+        wanted = await body(request, payloads.Kick)
+        try:
+            user = canonical_id(wanted.userId, "userId")
+        except InvalidInput as error:
+            raise Refusal("invalid_input", str(error), field=error.field, status=422) from None
+        outcome = await self._engine.kick(room, user, message=wanted.message)
+        return fresh({"success": True, "kicked": isinstance(outcome, Kicked)})
+
+    def _readable(self, request: Request) -> str:
+        identity = self._authoriser.bearer(request.headers)
+        room = canonical_id(request.path_params["room"], "roomId")
+        self._authoriser.check_room(identity, "read", room)
+        return room

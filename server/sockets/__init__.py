@@ -1,0 +1,1 @@
+"""Socket.IO: one file a group of events."""

@@ -1,0 +1,248 @@
+"""Presence events: join, leave, heartbeat, update, list. Each checks, authorises and calls one engine method."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+from presence_engine import Absent, Full, Left, Page, PresenceEngine, canonical_id
+from server import payloads, wire
+from server.auth import Authoriser
+from server.fanout import Fanout
+from server.payloads import read
+from server.refusals import Refusal
+from server.settings import Settings
+from server.sockets.force_leave import ForceLeave
+from server.sockets.gateway import Answer, Handler
+from server.sockets.session import Identity, Membership, Session
+from server.sockets.transport import SocketServer
+
+FIRST_PAGE: Final = 100
+
+
+class PresenceEvents:
+    """The presence part of the contract. Answers are the acks' bodies."""
+
+    def __init__(
+        self,
+        engine: PresenceEngine,
+        settings: Settings,
+        sockets: SocketServer,
+        fanout: Fanout,
+        authoriser: Authoriser,
+        force_leave: ForceLeave,
+    ) -> None:
+        self._engine, self._settings, self._sockets = engine, settings, sockets
+        self._fanout, self._authoriser, self._force_leave = fanout, authoriser, force_leave
+
+    def handlers(self) -> Mapping[str, Handler]:
+        return {
+            "join_room": self.join,
+            "leave_room": self.leave,
+            "room:heartbeat": self.heartbeat,
+            "room:update": self.update,
+            "room:users:get": self.list,
+            "room:sync": self.sync,
+            "room:watch": self.watch,
+            "room:unwatch": self.unwatch,
+            "user:logout": self.logout,
+            "auth:refresh": self.refresh,
+        }
+
+    async def join(self, session: Session, payload: Any) -> Answer:
+        wanted = read(payloads.JoinRoom, payload)
+        room = canonical_id(wanted.roomId, "roomId")
+        identity = self._identify(session, wanted.userId, wanted.username, required=True)
+        self._authoriser.check_room(identity, "join", room)
+        self._authoriser.check_rooms_of(session, room)
+        await self._fanout.enter(session, room)
+        try:
+            outcome = await self._engine.join(
+                room, identity.given, session.sid, username=wanted.username or identity.username, data=wanted.data
+            )
+            if isinstance(outcome, Full):
+                raise Refusal("room_full", f"the room takes no more than {outcome.count} users")
+            session.rooms[room] = Membership(wire.echo(wanted.roomId), outcome.joined_at_ms)
+            if session.closed:
+                await self._undo(session, room, identity, rejoined=outcome.rejoined)
+                raise Refusal("not_in_room", "the socket closed while it joined")
+            page = await self._engine.list(room, limit=FIRST_PAGE)
+        except BaseException:
+            if room not in session.rooms:
+                await self._fanout.exit(session, room)
+            raise
+        session.ever_joined.add(room)
+        session.told.discard(room)
+        body = {**self._joined(session, room, page), "rejoined": outcome.rejoined}
+        await self._emit(session, "room:joined", body)
+        # After the acknowledgement is on its way: the gateway returns without another turn of the loop.
+        asyncio.get_running_loop().call_soon(self._fanout.place, session, room, wire.echo(wanted.roomId), page.position)
+        return body
+
+    async def _undo(self, session: Session, room: str, identity: Identity, *, rejoined: bool) -> None:
+        """The socket died while its join ran: nothing of it may stay; a user who was there before keeps the grace."""
+        session.rooms.pop(room, None)
+        if rejoined:
+            await self._engine.detach(room, identity.user, session.sid)
+        else:
+            await self._engine.leave(room, identity.user, session.sid)
+
+    def _joined(self, session: Session, room: str, page: Page) -> Answer:
+        identity = session.identity
+        assert identity is not None  # noqa: S101 - a member has joined, and joining identifies
+        membership = session.rooms.get(room)
+        return {
+            "roomId": membership.given if membership else room,
+            "userId": identity.given,
+            **wire.position(page.position),
+            **wire.users(page),
+            "mode": self._fanout.mode_of(room, page.position.count),
+            "ttl": self._engine.settings.rules(room).ttl_ms,
+            "heartbeatInterval": self._settings.heartbeat_interval_ms,
+        }
+
+    async def leave(self, session: Session, payload: Any) -> Answer:
+        wanted = read(payloads.LeaveRoom, payload)
+        room = canonical_id(wanted.roomId, "roomId")
+        left = False
+        if session.identity is not None:
+            outcome = await self._engine.leave(room, session.identity.user, session.sid, everywhere=wanted.everywhere)
+            left = isinstance(outcome, Left)
+        session.rooms.pop(room, None)
+        await self._fanout.exit(session, room)
+        body: Answer = {"roomId": wire.echo(wanted.roomId), "left": left}
+        await self._emit(session, "room:left", body)
+        return body
+
+    async def heartbeat(self, session: Session, payload: Any) -> Answer:
+        wanted = read(payloads.Heartbeat, payload)
+        room = canonical_id(wanted.roomId, "roomId")
+        given = wire.echo(wanted.roomId)
+        identity = self._identify(session, wanted.userId, None, required=False)
+        if identity is None:
+            return self._force_leave.refuse_beat(session, room, given, None)
+        self._authoriser.check_room(identity, "heartbeat", room)
+        outcome = await self._engine.heartbeat(room, identity.user, session.sid)
+        if isinstance(outcome, Absent):
+            return self._force_leave.refuse_beat(session, room, given, outcome.reason)
+        if outcome.adopted or room not in session.rooms:
+            await self._come_back(session, room, given, outcome.now_ms)
+        body: Answer = {"timestamp": outcome.now_ms, "ttl": self._engine.settings.rules(room).ttl_ms}
+        await self._emit(session, "room:heartbeat:ack", {"roomId": given, **body})
+        return {**body, "adopted": True} if outcome.adopted else body
+
+    async def _come_back(self, session: Session, room: str, given: str | int, now_ms: int) -> None:
+        """An adopting beat put this socket back into the room."""
+        session.rooms[room] = Membership(given, now_ms)
+        session.ever_joined.add(room)
+        session.told.discard(room)
+        if session.closed:
+            session.rooms.pop(room)
+            assert session.identity is not None  # noqa: S101 - only an identified socket can adopt
+            await self._engine.detach(room, session.identity.user, session.sid)
+            return
+        await self._fanout.enter(session, room)
+        self._fanout.add(session, room, given)
+
+    async def update(self, session: Session, payload: Any) -> Answer:
+        wanted = read(payloads.UpdateMember, payload)
+        room = canonical_id(wanted.roomId, "roomId")
+        if session.identity is None:
+            raise Refusal("not_in_room", "this socket is not in the room")
+        outcome = await self._engine.update(
+            room, session.identity.user, session.sid, username=wanted.username, data=wanted.data
+        )
+        if isinstance(outcome, Absent):
+            raise Refusal("not_in_room", "this socket is not in the room")
+        at = outcome.position
+        return {"roomId": wire.echo(wanted.roomId), "updated": outcome.changed, "epoch": at.epoch, "seq": at.seq}
+
+    async def list(self, session: Session, payload: Any) -> Answer:
+        wanted = read(payloads.ListUsers, payload)
+        room = canonical_id(wanted.roomId, "roomId")
+        self._authoriser.check_room(session.identity, "list", room)
+        if wanted.limit == 0:
+            raise Refusal("invalid_input", "limit must be an integer from 1 to 1000", field="limit")
+        page = await self._engine.list(room, limit=wanted.limit, cursor=wanted.cursor)
+        return {"roomId": wire.echo(wanted.roomId), **wire.position(page.position), **wire.users(page)}
+
+    async def sync(self, session: Session, payload: Any) -> Answer:
+        wanted = read(payloads.SyncRoom, payload)
+        room = canonical_id(wanted.roomId, "roomId")
+        self._authoriser.check_room(session.identity, "sync", room)
+        if room not in session.rooms:
+            raise Refusal("not_in_room", "this socket is not in the room")
+        given = wire.echo(wanted.roomId)
+        if wanted.epoch is not None and wanted.seq is not None:
+            known = self._fanout.since(room, wanted.epoch, wanted.seq)
+            if known is not None:
+                at, changes = known
+                diffs = [wire.diff(given, change) for change in changes]
+                asyncio.get_running_loop().call_soon(self._fanout.place, session, room, given, at)
+                return {"roomId": given, "sync": "diffs", "epoch": at.epoch, "seq": at.seq, "diffs": diffs}
+        page = await self._engine.list(room, limit=FIRST_PAGE)
+        asyncio.get_running_loop().call_soon(self._fanout.place, session, room, given, page.position)
+        return {"sync": "snapshot", **self._joined(session, room, page), "rejoined": True}
+
+    async def watch(self, session: Session, payload: Any) -> Answer:
+        wanted = read(payloads.WatchRooms, payload)
+        rooms = {canonical_id(given, "roomIds"): wire.echo(given) for given in wanted.roomIds}
+        for room in rooms:
+            self._authoriser.check_room(session.identity, "watch", room)
+        if len(session.watching | set(rooms)) > FIRST_PAGE:
+            raise Refusal("invalid_input", f"roomIds may hold at most {FIRST_PAGE} rooms at a time", field="roomIds")
+        for room, given in rooms.items():
+            session.watching.add(room)
+            await self._fanout.watch(session, room, given)
+        counts = await self._engine.counts(rooms)
+        return {"rooms": [{"roomId": given, **wire.position(counts[room])} for room, given in rooms.items()]}
+
+    async def unwatch(self, session: Session, payload: Any) -> Answer:
+        wanted = read(payloads.WatchRooms, payload)
+        for given in wanted.roomIds:
+            room = canonical_id(given, "roomIds")
+            session.watching.discard(room)
+            await self._fanout.unwatch(session, room)
+        return {"roomIds": [wire.echo(given) for given in wanted.roomIds]}
+
+    async def logout(self, session: Session, _payload: Any) -> Answer:
+        rooms = dict(session.rooms)
+        if session.identity is not None:
+            user = session.identity.user
+            await asyncio.gather(*(self._engine.leave(room, user, session.sid) for room in rooms))
+        for room, membership in rooms.items():
+            session.rooms.pop(room, None)
+            await self._fanout.exit(session, room)
+            await self._emit(session, "room:left", {"roomId": membership.given, "left": True})
+        return {"left": [membership.given for membership in rooms.values()]}
+
+    async def refresh(self, session: Session, payload: Any) -> Answer:
+        wanted = read(payloads.RefreshToken, payload)
+        self._authoriser.refresh(session, wanted.token)
+        return {}
+
+    async def closed(self, session: Session, reason: str) -> None:
+        """A socket ended: all its rooms go into grace, in one round trip."""
+        rooms, identity = list(session.rooms), session.identity
+        session.rooms.clear()
+        try:
+            if identity is not None:
+                await asyncio.gather(*(self._detach(room, identity.user, session.sid, reason) for room in rooms))
+        finally:
+            for room in {*rooms, *session.watching}:
+                await self._fanout.unwatch(session, room)
+                await self._fanout.exit(session, room)
+
+    async def _detach(self, room: str, user: str, sid: str, reason: str) -> None:
+        grace_ms = None
+        if reason == self._sockets.reason.PING_TIMEOUT and self._engine.settings.rules(room).grace_ms:
+            grace_ms = self._settings.grace_ping_timeout_ms
+        await self._engine.detach(room, user, sid, grace_ms=grace_ms)
+
+    def _identify(
+        self, session: Session, user: str | int | float | None, username: str | None, *, required: bool
+    ) -> Identity | None:
+        """The socket's identity; without authentication the first payload that names a user sets it, and it stays."""
+        return self._authoriser.identify(session, None if user is None else wire.echo(user), username, required)
+
+    async def _emit(self, session: Session, event: str, body: Answer) -> None:
+        await self._sockets.emit(event, body, to=session.sid, namespace=session.namespace)

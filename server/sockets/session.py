@@ -1,0 +1,43 @@
+"""What this process knows of one socket: who it is, and which rooms it entered here. Never who else is there."""
+
+from dataclasses import dataclass, field
+
+from server.limits import TokenBucket
+
+
+@dataclass(slots=True, frozen=True)
+class Identity:
+    """user: canonical id. given: as the client wrote it. rooms: patterns it may enter, None = all."""
+
+    user: str
+    given: str | int
+    username: str | None = None
+    rooms: tuple[str, ...] | None = None
+    admin: bool = False
+    expires_at_s: float | None = None
+
+    def same_user(self, other: "Identity") -> bool:
+        return self.user == other.user
+
+
+@dataclass(slots=True)
+class Membership:
+    """This socket in one room. given: the room's id as the client wrote it."""
+
+    given: str | int
+    joined_at_ms: int
+
+
+@dataclass(slots=True)
+class Session:
+    """One connected socket. closed: its end has been seen; whatever finishes later must undo itself."""
+
+    sid: str
+    namespace: str
+    bucket: TokenBucket
+    identity: Identity | None = None
+    rooms: dict[str, Membership] = field(default_factory=dict)
+    ever_joined: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
+    watching: set[str] = field(default_factory=set)
+    closed: bool = False

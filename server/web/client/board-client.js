@@ -1,0 +1,238 @@
+import { applyBoard, awaitState, createBoardState, placeHere, placed } from './board-state.js';
+import { Listeners } from './listeners.js';
+import { backoffMs, createRequests, keepConnected } from './connection.js';
+import { createSchedule } from './schedule.js';
+
+const CHANGES = [
+  'retro-state', 'item-position-update', 'grouping-update', 'vote-update', 'initial-voting-result', 'action-items-update',
+];
+const RELAYED = ['phase-change', 'label-update', 'vote-submission', 'typing'];
+const MOVE_MS = 50; // a drag gives 60 moves a second, the server takes 50 events of all kinds
+const ASK_MS = 2000;
+
+/**
+ * Joins a retro board over one `socket.io-client` socket, again after every reconnect, and keeps its state.
+ * With `options.presence`, a presence client on the same socket, it also beats for the board's presence room.
+ * Events: `change` (view), `status`, `error`, and the relayed `phase-change`, `label-update`, `vote-submission`, `typing`.
+ * The senders resolve to the server's ack, a refusal included.
+ */
+export function createBoardClient(socket, retroId, userId, options = {}) {
+  return new BoardClient(socket, retroId, userId, options);
+}
+
+class BoardClient extends Listeners {
+  #socket;
+  #requests;
+  #schedule = createSchedule();
+  #line;
+  #random;
+  #stopBeating;
+  #state = createBoardState();
+  #status = 'connecting';
+  #error = null;
+  #view = null;
+  #failures = 0;
+  #askedAt = -Infinity;
+  #moves = new Map(); // item → its position not sent yet
+  #moving = new Map(); // item → {open: moves without an ack, event: the newest foreign move meanwhile}
+  #listeners = {};
+
+  constructor(socket, retroId, userId, { onTraffic, ackTimeoutMs, presence, random = Math.random }) {
+    super();
+    this.retroId = retroId;
+    this.userId = userId;
+    this.#socket = socket;
+    this.#random = random;
+    this.#requests = createRequests(socket, { onTraffic, ackTimeoutMs });
+    this.#line = keepConnected(socket, { schedule: this.#schedule, random, wanted: () => this.#status !== 'closed' });
+    this.#listeners = {
+      connect: () => this.#connected(),
+      disconnect: (reason) => this.#offline(reason),
+      connect_error: (reason) => this.#unconnected(this.#line.refused(reason)),
+      [`user-votes:${retroId}:${userId}`]: (body) => this.#hear('user-votes', { userId, ...body }),
+    };
+    for (const type of CHANGES) this.#listeners[`${type}:${retroId}`] = (body) => this.#hear(type, body);
+    for (const type of RELAYED) this.#listeners[`${type}:${retroId}`] = (body) => this.emit(type, body);
+    for (const [event, listener] of Object.entries(this.#listeners)) socket.on(event, listener);
+    if (socket.connected) this.#join();
+    else this.reconnect();
+    // Behind the join, which is what lets the server know us in this room.
+    this.#stopBeating = presence?.keepAlive(`retro:${retroId}`, userId, (message) =>
+      this.#failed({ code: 'not_in_room', message, retryable: false }));
+  }
+
+  get status() { return this.#status; }
+
+  /** An immutable picture of the board, the same object until something changes. */
+  get view() {
+    const { board, base } = this.#state;
+    const { version, lastUpdated } = board;
+    this.#view ??= { status: this.#status, error: this.#error, state: board, loaded: base !== null, version, lastUpdated };
+    return this.#view;
+  }
+
+  /** Opens a connection that nothing else would open again. */
+  reconnect() {
+    this.#line.connect();
+  }
+
+  requestState() {
+    this.#askedAt = Date.now();
+    this.#state = awaitState(this.#state);
+    return this.#send('request-retro-state');
+  }
+
+  /** Moves an item: here at once, to the others at most every 50 ms, the last place always. */
+  moveItem(itemId, position, source = 'drag') {
+    if (this.#status === 'closed') return;
+    if (!this.#moves.size) this.#schedule.in(this.#flush, MOVE_MS);
+    if (!this.#moving.has(itemId)) this.#moving.set(itemId, { open: 0, event: null });
+    this.#moves.set(itemId, { itemId, position, source });
+    this.#put(placeHere(this.#state, itemId, position));
+  }
+
+  /** Proposes places for items that have none; `source: 'init-layout'` is ignored once any item has. */
+  layOut(itemPositions, source = 'init-layout') {
+    return this.#send('item-position-update', { itemPositions, userId: this.userId, source });
+  }
+
+  group(itemGroups, signatureColors, timestamp = Date.now()) {
+    return this.#send('grouping-update', { itemGroups, signatureColors, userId: this.userId, timestamp });
+  }
+
+  vote(groupId, votes, userVotes) {
+    return this.#send('vote-update', { groupId, votes, userId: this.userId, userVotes });
+  }
+
+  requestUserVotes() {
+    return this.#send('request-user-votes', { userId: this.userId });
+  }
+
+  requestVotingResult() {
+    return this.#send('request-voting-result', { userId: this.userId });
+  }
+
+  addActionItem({ task, assigneeId, assigneeName }) {
+    return this.#send('action-item-added', { task, assigneeId, assigneeName, createdBy: this.userId });
+  }
+
+  updateActionItem(actionItemId, change) {
+    return this.#send('action-item-updated', { actionItemId, ...change, updatedBy: this.userId });
+  }
+
+  deleteActionItem(actionItemId) {
+    return this.#send('action-item-deleted', { actionItemId });
+  }
+
+  changePhase(payload) { return this.#send('phase-change', payload); }
+  updateLabel(payload) { return this.#send('label-update', payload); }
+  submitVote(payload) { return this.#send('vote-submission', payload); }
+  typing(payload) { return this.#send('typing', payload); }
+
+  /** Leaves the board, which stays as it is, and lets go of the socket. */
+  close() {
+    if (this.#status === 'closed') return;
+    for (const [event, listener] of Object.entries(this.#listeners)) this.#socket.off(event, listener);
+    this.#schedule.cancel(this.#join, this.#flush, this.#ask);
+    this.#line.stop();
+    this.#stopBeating?.();
+    this.#set('closed');
+    this.#requests.failAll();
+    if (this.#socket.connected) this.#socket.emit('leave-retro-room', this.retroId);
+  }
+
+  #connected() {
+    this.#line.made();
+    this.#join();
+  }
+
+  #unconnected(error) {
+    if (error) this.#failed(error);
+  }
+
+  #join = async () => {
+    this.#state = awaitState(this.#state);
+    const answer = await this.#requests.send('join-retro-room', this.retroId);
+    if (this.#status === 'closed' || answer.error?.code === 'disconnected') return;
+    if (answer.ok) {
+      this.#failures = 0;
+      return this.#set('online', null);
+    }
+    this.#failed(answer.error);
+    if (answer.error.retryable) this.#schedule.in(this.#join, backoffMs(this.#failures++, this.#random));
+  };
+
+  #offline(reason) {
+    this.#line.lost(reason);
+    this.#requests.failAll();
+    this.#schedule.cancel(this.#join, this.#flush, this.#ask);
+    this.#moves.clear();
+    this.#moving.clear();
+    this.#set('reconnecting');
+  }
+
+  async #send(event, payload = {}) {
+    const answer = await this.#requests.send(event, { retroId: this.retroId, ...payload });
+    if (!answer.ok && this.#status !== 'closed') this.#failed(answer.error);
+    return answer;
+  }
+
+  #hear(type, body) {
+    const busy = type === 'item-position-update' && this.#moving.get(body.itemId);
+    if (busy) busy.event = body;
+    else this.#put(applyBoard(this.#state, { type, body }));
+  }
+
+  #flush = () => {
+    const moves = [...this.#moves.values()];
+    this.#moves.clear();
+    for (const move of moves) this.#sendMove(move);
+  };
+
+  /** While a move of ours is under way, what others say of the item waits: else the item jumps under the hand. */
+  async #sendMove({ itemId, position, source }) {
+    const moving = this.#moving.get(itemId);
+    moving.open += 1;
+    const answer = await this.#send('item-position-update', { itemId, position, userId: this.userId, source });
+    moving.open -= 1;
+    if (this.#moving.get(itemId) !== moving) return;
+    if (answer.ok) this.#state = placed(this.#state, itemId, answer.version);
+    else this.#ask();
+    if (moving.open || this.#moves.has(itemId)) return;
+    this.#moving.delete(itemId);
+    if (moving.event) this.#hear('item-position-update', moving.event);
+  }
+
+  #ask = () => {
+    const rest = this.#askedAt + ASK_MS - Date.now();
+    if (rest > 0) this.#schedule.in(this.#ask, rest);
+    else if (this.#status === 'online') this.requestState();
+  };
+
+  #put(state) {
+    if (state === this.#state) return;
+    this.#state = state;
+    if (state.stale) this.#ask();
+    this.#changed();
+  }
+
+  #failed(error) {
+    this.#error = error;
+    this.emit('error', error);
+    this.#changed();
+  }
+
+  #set(status, error = this.#error) {
+    if (status === this.#status && error === this.#error) return;
+    const moved = status !== this.#status;
+    this.#status = status;
+    this.#error = error;
+    if (moved) this.emit('status', status);
+    this.#changed();
+  }
+
+  #changed() {
+    this.#view = null;
+    this.emit('change', this);
+  }
+}
