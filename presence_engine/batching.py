@@ -18,10 +18,11 @@ Command = tuple[Any, ...]
 
 
 class Pipe:
-    """One connection that many callers share: commands go out in the order they were called, replies come back likewise.
+    """One connection that many callers share: commands go out in the order they were called, replies come back
+    likewise.
 
-    Nothing is ever sent twice. When the connection breaks, or a reply is `timeout_ms` late, every call under way fails with
-    StoreUnavailable (what was sent may have been carried out) and the next call connects anew.
+    Nothing is ever sent twice. When the connection breaks, or a reply is `timeout_ms` late, every call under way fails
+    with StoreUnavailable (what was sent may have been carried out) and the next call connects anew.
     """
 
     def __init__(self, make_connection: Callable[[], AbstractConnection], timeout_ms: int) -> None:

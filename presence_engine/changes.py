@@ -13,7 +13,10 @@ GROUP_SEPARATOR: Final = "\x1d"
 
 
 class MemberJoined(msgspec.Struct, frozen=True, tag=True):
-    """A user joined, or (MemberUpdated) a member's record is now this. The three last are JSON text, `""` for the default."""
+    """A user joined, or (MemberUpdated) a member's record is now this.
+
+    The three last are JSON text, `""` for the default.
+    """
 
     user: str
     joined_at_ms: int
@@ -36,7 +39,10 @@ class MemberLeft(msgspec.Struct, frozen=True, tag=True):
 
 
 class ConnectionOut(msgspec.Struct, frozen=True, tag=True):
-    """A connection was removed, not by its own leave: told on the node that holds it. message_json `""` = the usual text."""
+    """A connection was removed, not by its own leave: told on the node that holds it.
+
+    message_json `""` = the usual text.
+    """
 
     user: str
     node: str
@@ -105,7 +111,8 @@ def _entry(text: str) -> Entry:
 def fold(changes: Sequence[Change]) -> NetChange:
     """Return the net effect of consecutive changes of one epoch, at least one.
 
-    MemberJoined and gone again: nothing. Gone and back: `updated`, since the record may be another. Order: of first mention.
+    MemberJoined and gone again: nothing. Gone and back: `updated`, since the record may be another. Order: of first
+    mention.
     """
     before: dict[str, bool] = {}
     last: dict[str, MemberJoined | MemberLeft] = {}

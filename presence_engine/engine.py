@@ -57,8 +57,8 @@ class PresenceEngine:
 
     Every method is one round trip, and two more where something in the room had passed its deadline (it is swept first,
     so no answer shows anyone past it). All raise InvalidInput for a bad argument, before anything is sent, and
-    StoreUnavailable when Redis does not answer within `timeout_ms`: a change may then have been made; repeating any call is
-    harmless. `now_ms` stands in for the Redis clock in tests.
+    StoreUnavailable when Redis does not answer within `timeout_ms`: a change may then have been made; repeating any
+    call is harmless. `now_ms` stands in for the Redis clock in tests.
     """
 
     def __init__(self, url: str, *, settings: EngineSettings | None = None, node: str | None = None) -> None:
@@ -122,8 +122,8 @@ class PresenceEngine:
         """Join a connection of a user to a room.
 
         username (1–128 UTF-8 bytes) and data (JSON object, at most 4 KiB) replace what the member shows; None keeps it.
-        The user's first `joined_at_ms` stays; the user's connections that wait in grace are taken over. Full: the room's
-        capacity is reached, nothing changed. Joining again renews the deadline.
+        The user's first `joined_at_ms` stays; the user's connections that wait in grace are taken over. Full: the
+        room's capacity is reached, nothing changed. Joining again renews the deadline.
         Source: lua/v1/presence/join.lua. O(log n).
         """
         public = RECORD_SEPARATOR.join((_id_json(user), _name_json(username), _data_json(data)))

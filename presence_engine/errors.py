@@ -27,7 +27,10 @@ class InvalidInput(PresenceError):
 
 
 class StoreUnavailable(PresenceError):
-    """Redis cannot be reached, did not answer in time, or is not able to write. Try again: every call may be repeated."""
+    """Redis cannot be reached, did not answer in time, or is not able to write.
+
+    Try again: every call may be repeated.
+    """
 
 
 class ContractBroken(PresenceError):

@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 class Feed:
     """One subscribing connection to one server. It reconnects by itself and subscribes anew.
 
-    on_lost: called when messages may be missing from now on. on_restored: called when every channel is subscribed again;
-    the caller then compares positions, since what was published meanwhile is gone.
+    on_lost: called when messages may be missing from now on. on_restored: called when every channel is subscribed
+    again; the caller then compares positions, since what was published meanwhile is gone.
     """
 
     def __init__(
@@ -52,7 +52,8 @@ class Feed:
         self._task = asyncio.create_task(self._run(), name="redis-feed")
 
     async def subscribe(self, channel: str, handler: Handler) -> None:
-        """Call `handler` with every message of `channel` from now on. Raises StoreUnavailable when not confirmed in time.
+        """Call `handler` with every message of `channel` from now on. Raises StoreUnavailable when not confirmed in
+        time.
 
         The subscription stands even then: it takes effect when Redis is back.
         """

@@ -49,7 +49,8 @@ class Store:
         """Run the script `name` once and return its reply; `values` by argument name, `more` for a repeating last one.
 
         Raises StoreUnavailable, or ContractBroken when the script itself fails.
-        A Redis that does not know the script (restart, failover, SCRIPT FLUSH) is taught all of them, and asked once more.
+        A Redis that does not know the script (restart, failover, SCRIPT FLUSH) is taught all of them, and asked once
+        more.
         """
         script = self.library[name]
         command = (script.command, script.sha, len(keys), *keys, *script.order(values), *more)

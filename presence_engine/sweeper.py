@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 class Sweeper:
     """Removes expired connections soon after their deadline; any number may run against one Redis.
 
-    It wakes at the nearest deadline it knows, at the latest every `interval_ms`. Answers do not depend on it (every call
-    sweeps what it finds due): it makes departures known while nobody asks.
+    It wakes at the nearest deadline it knows, at the latest every `interval_ms`. Answers do not depend on it (every
+    call sweeps what it finds due): it makes departures known while nobody asks.
 
         async with Sweeper(engine): ...
     """

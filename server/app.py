@@ -126,8 +126,8 @@ class _WithSockets:
 def create_app(settings: Settings, redis_url: str | None = None, *, authorize: Authorize = room_claim) -> ASGIApp:
     """Return the ASGI application for `settings`.
 
-    redis_url: the Redis to use when the settings name none. authorize(identity, action, room): an application's own rule
-    of who may do what. Raises ConfigurationError for a policy file or URL that is not valid.
+    redis_url: the Redis to use when the settings name none. authorize(identity, action, room): an application's own
+    rule of who may do what. Raises ConfigurationError for a policy file or URL that is not valid.
     """
     url = settings.redis_url or redis_url
     if url is None:

@@ -39,7 +39,10 @@ class Authoriser:
         self.enabled = settings.auth_enabled
 
     def open(self, auth: object, environ: Mapping[str, Any]) -> Identity | None:
-        """Return the identity of a new socket. Raises `unauthorized` when authentication is on and the token is no good."""
+        """Return the identity of a new socket.
+
+        Raises `unauthorized` when authentication is on and the token is no good.
+        """
         handshake = auth if isinstance(auth, dict) else {}
         if self.enabled:
             return self.identity_of(handshake.get("token"))
@@ -69,9 +72,7 @@ class Authoriser:
         except Exception:
             raise Refusal("unauthorized", "the token is not valid") from None
 
-    def identify(
-        self, session: Session, user: str | int | None, username: str | None, required: bool
-    ) -> Identity | None:
+    def identify(self, session: Session, user: str | int | None, username: str | None) -> Identity | None:
         """Return the socket's identity. Without authentication the first payload that names a user sets it.
 
         Raises `forbidden` when the payload names another user, `unauthorized` when the token has expired.
@@ -80,8 +81,6 @@ class Authoriser:
         identity = session.identity
         if identity is None:
             if canonical is None or user is None:
-                if required:
-                    raise Refusal("invalid_input", "userId is missing", field="userId")
                 return None
             session.identity = Identity(canonical, user, username)
             return session.identity

@@ -23,11 +23,16 @@ log = logging.getLogger(__name__)
 class Windows(Protocol):
     """The part of the settings that shapes diffs."""
 
-    diff_window_ms: int
-    diff_window_large_ms: int
-    large_room: int
-    counts_room: int
-    count_window_ms: int
+    @property
+    def diff_window_ms(self) -> int: ...
+    @property
+    def diff_window_large_ms(self) -> int: ...
+    @property
+    def large_room(self) -> int: ...
+    @property
+    def counts_room(self) -> int: ...
+    @property
+    def count_window_ms(self) -> int: ...
 
 
 class Sender(Protocol):
@@ -127,7 +132,9 @@ class Fanout:
                 self._send("room:diff", wire.diff(given, fold(missing)), [session])
 
     def add(self, session: Session, room: str, given: str | int) -> None:
-        """The socket is in the room without having been told a position (adopted): it asks for one when it sees a gap."""
+        """The socket is in the room without having been told a position (adopted):
+        it asks for one when it sees a gap.
+        """
         if (local := self._rooms.get(room)) is not None and not session.closed:
             local.members[session.sid] = (session, given)
 

@@ -54,7 +54,7 @@ def users(page: Page) -> Json:
     return body
 
 
-def diff(room: str, change: NetChange) -> Json:
+def diff(room: str | int, change: NetChange) -> Json:
     return {
         "roomId": room,
         "epoch": change.epoch,

@@ -1,4 +1,6 @@
-"""Force-leave: a socket is told once that it is out of a room, and why; its connection is closed when it was the last."""
+"""Force-leave: a socket is told once that it is out of a room, and why;
+its connection is closed when it was the last.
+"""
 
 import asyncio
 import json
@@ -90,7 +92,7 @@ class ForceLeave:
         if was_member and self._closes(session):
             # The packets on their way come first.
             await asyncio.sleep(_BEFORE_CLOSE_S)
-            if not session.closed and not session.rooms:
+            if not session.closed and self._closes(session):
                 await self._sockets.disconnect(session.sid, namespace=session.namespace)
 
     def _usual(self, room: str, reason: str) -> str:

@@ -17,8 +17,11 @@ Handler = Callable[[Session, Any], Awaitable[Answer]]
 log = logging.getLogger(__name__)
 
 
-class Gateway(socketio.AsyncNamespace):
-    """One namespace. `handlers` by event name; `open` makes the session of a socket (or refuses it); `closed` ends it."""
+class Gateway(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socketio has no types
+    """One namespace.
+
+    `handlers` by event name; `open` makes the session of a socket (or refuses it); `closed` ends it.
+    """
 
     def __init__(
         self,
@@ -32,7 +35,10 @@ class Gateway(socketio.AsyncNamespace):
         self._handlers, self._sessions, self._open, self._closed = handlers, sessions, open, closed
 
     async def trigger_event(self, event: str, sid: str, *args: Any) -> Any:
-        """Dispatch one event. Only python-socketio itself can connect or disconnect: a client's event of that name cannot."""
+        """Dispatch one event.
+
+        Only python-socketio itself can connect or disconnect: a client's event of that name cannot.
+        """
         session = self._sessions.get(sid)
         if event == "connect" and session is None:
             return await self._connect(sid, *args)

@@ -51,7 +51,9 @@ class PresenceEvents:
     async def join(self, session: Session, payload: Any) -> Answer:
         wanted = read(payloads.JoinRoom, payload)
         room = canonical_id(wanted.roomId, "roomId")
-        identity = self._identify(session, wanted.userId, wanted.username, required=True)
+        identity = self._identify(session, wanted.userId, wanted.username)
+        if identity is None:
+            raise Refusal("invalid_input", "userId is missing", field="userId")
         self._authoriser.check_room(identity, "join", room)
         self._authoriser.check_rooms_of(session, room)
         await self._fanout.enter(session, room)
@@ -117,7 +119,7 @@ class PresenceEvents:
         wanted = read(payloads.Heartbeat, payload)
         room = canonical_id(wanted.roomId, "roomId")
         given = wire.echo(wanted.roomId)
-        identity = self._identify(session, wanted.userId, None, required=False)
+        identity = self._identify(session, wanted.userId, None)
         if identity is None:
             return self._force_leave.refuse_beat(session, room, given, None)
         self._authoriser.check_room(identity, "heartbeat", room)
@@ -238,11 +240,9 @@ class PresenceEvents:
             grace_ms = self._settings.grace_ping_timeout_ms
         await self._engine.detach(room, user, sid, grace_ms=grace_ms)
 
-    def _identify(
-        self, session: Session, user: str | int | float | None, username: str | None, *, required: bool
-    ) -> Identity | None:
+    def _identify(self, session: Session, user: str | int | float | None, username: str | None) -> Identity | None:
         """The socket's identity; without authentication the first payload that names a user sets it, and it stays."""
-        return self._authoriser.identify(session, None if user is None else wire.echo(user), username, required)
+        return self._authoriser.identify(session, None if user is None else wire.echo(user), username)
 
     async def _emit(self, session: Session, event: str, body: Answer) -> None:
         await self._sockets.emit(event, body, to=session.sid, namespace=session.namespace)

@@ -19,11 +19,18 @@ _INTEGER_DIGITS: Final = 1000
 
 
 class Codec:
-    """JSON of the wire. Out: msgspec, so that ready fragments are spliced in. In: Python's own, exact for big integers."""
+    """JSON of the wire.
+
+    Out: msgspec, so that ready fragments are spliced in. In: Python's own, exact for big integers.
+    """
 
     @staticmethod
     def dumps(value: Any, **_: Any) -> str:
-        return msgspec.json.encode(value).decode()
+        try:
+            return msgspec.json.encode(value).decode()
+        except UnicodeEncodeError:
+            # An answer that repeats half a surrogate pair, such as an unknown event's name.
+            return json.dumps(value)
 
     @staticmethod
     def loads(text: str | bytes, **_: Any) -> Any:
@@ -44,7 +51,7 @@ def event_packet(event: str, data: Any, namespace: str) -> engineio_packet.Packe
     return engineio_packet.Packet(engineio_packet.MESSAGE, head + Codec.dumps([event, data]))
 
 
-class LocalManager(socketio.AsyncManager):
+class LocalManager(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has no types
     """Delivers to the sockets of this process only, without a task a recipient: presence never needs another node's."""
 
     async def emit(
@@ -65,7 +72,7 @@ class LocalManager(socketio.AsyncManager):
             await self.server._send_eio_packet(eio_sid, message)
 
 
-class SocketServer(socketio.AsyncServer):
+class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has no types
     """An AsyncServer that answers what is no event too: a packet it cannot read is an `error`, never a traceback."""
 
     def send_many(self, event: str, data: Any, sessions: Iterable[Session]) -> None:
