@@ -29,6 +29,7 @@ from presence_engine.models import (
     Full,
     Joined,
     Kicked,
+    Lease,
     Left,
     LiveRoom,
     Member,
@@ -40,6 +41,7 @@ from presence_engine.models import (
     Rooms,
     Updated,
 )
+from presence_engine.nodes import Node
 from presence_engine.settings import EngineSettings, RoomRules
 from presence_engine.sweeper import Sweeper
 
@@ -59,6 +61,7 @@ __all__ = [
     "InvalidInput",
     "Joined",
     "Kicked",
+    "Lease",
     "Left",
     "LiveRoom",
     "Member",
@@ -66,6 +69,7 @@ __all__ = [
     "MemberLeft",
     "MemberUpdated",
     "NetChange",
+    "Node",
     "Page",
     "Position",
     "PresenceEngine",

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
 from redis.asyncio.connection import AbstractConnection
@@ -34,6 +34,7 @@ class Pipe:
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._writer: asyncio.Task[None] | None = None
+        self.breaks = 0
 
     def call(self, *command: Any) -> "asyncio.Future[Any]":
         """Send one command; the future brings its reply, raises redis' ResponseError, or StoreUnavailable."""
@@ -47,6 +48,11 @@ class Pipe:
     async def _write(self) -> None:
         try:
             connection = await self._connect()
+            if self._writer is not asyncio.current_task():
+                # The pipe failed meanwhile, and a connection being made can swallow the cancellation.
+                await connection.disconnect(nowait=True)
+                return
+            self._connection = connection
             self._tasks = [
                 asyncio.create_task(self._read(connection), name="redis-pipe-reader"),
                 asyncio.create_task(self._watch(), name="redis-pipe-watch"),
@@ -70,7 +76,6 @@ class Pipe:
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
-        self._connection = connection
         return connection
 
     async def _read(self, connection: AbstractConnection) -> None:
@@ -114,6 +119,7 @@ class Pipe:
                 future.set_exception(error)
                 future.exception()  # a caller who is gone must not make the loop complain
         if connection is not None:
+            self.breaks += 1
             closing = asyncio.ensure_future(connection.disconnect(nowait=True))
             closing.add_done_callback(lambda done: done.cancelled() or done.exception())
 
@@ -121,7 +127,16 @@ class Pipe:
         """Close the connection; calls under way fail. The pipe may be used again."""
         tasks = [task for task in (*self._tasks, self._writer) if task is not None]
         self._fail(StoreUnavailable("the connection to Redis was closed"))
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
+
+
+async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel until they end: code in between may swallow a cancellation that meets its own completion."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=0.1)
 
 
 def _reason(error: BaseException) -> str:

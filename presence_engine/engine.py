@@ -6,11 +6,11 @@ import secrets
 import string
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
 
 from presence_engine import replies
 from presence_engine.batching import HeartbeatBatch
-from presence_engine.errors import InvalidInput
+from presence_engine.errors import ConfigurationError, InvalidInput
 from presence_engine.feed import Feed
 from presence_engine.ids import canonical_id
 from presence_engine.keys import Keyspace
@@ -82,8 +82,17 @@ class PresenceEngine:
         await self.close()
 
     async def start(self) -> None:
-        """Connect and load the scripts. Raises StoreUnavailable when Redis is out of reach."""
+        """Connect, load the scripts, and check that the data has as many partitions as the settings say.
+
+        Raises StoreUnavailable when Redis is out of reach, ConfigurationError when the partitions differ.
+        """
         await self.store.load()
+        keys = (self.keys.nodes("layout"),)
+        reply = await self.store.run("presence/layout", keys, {"partitions": self.keys.partitions})
+        if replies.word(reply) == "differs":
+            raise ConfigurationError(
+                f"PRESENCE_PARTITIONS is {self.keys.partitions}, but the data was written with {reply[1]}"
+            )
 
     async def close(self) -> None:
         """Close the connection. What is in Redis stays, until its deadlines."""
@@ -131,8 +140,29 @@ class PresenceEngine:
         assert not isinstance(outcome, Absent)  # noqa: S101 - only adopting can find nobody
         return outcome
 
+    async def restore(
+        self,
+        room: Id,
+        user: Id,
+        connection: str,
+        *,
+        joined_at_ms: int,
+        username: str | None = None,
+        data: dict[str, Any] | None = None,
+        now_ms: int | None = None,
+    ) -> Joined | Full:
+        """Join again a connection that this process still holds and Redis has lost, with the user's first
+        `joined_at_ms`.
+
+        Where the user is present already it is a join like any other. Source: lua/v1/presence/join.lua. O(log n).
+        """
+        public = RECORD_SEPARATOR.join((_id_json(user), _name_json(username), _data_json(data)))
+        outcome = await self._join(room, user, connection, public, str(joined_at_ms), now_ms)
+        assert not isinstance(outcome, Absent)  # noqa: S101 - only adopting can find nobody
+        return outcome
+
     async def _join(
-        self, room: Id, user: Id, connection: str, public: str, mode: Literal["join", "adopt"], now_ms: int | None
+        self, room: Id, user: Id, connection: str, public: str, mode: str, now_ms: int | None
     ) -> Joined | Full | Absent:
         room_id, user_id = canonical_id(room, "roomId"), canonical_id(user, "userId")
         rules = self.settings.rules(room_id)
@@ -327,6 +357,18 @@ class PresenceEngine:
         keys = (self.keys.due(partition), self.keys.rooms(partition), self.keys.stem(partition))
         return replies.rooms(await self._in_partition("presence/rooms", keys, {"limit": limit}, now_ms))
 
+    async def removals(self, *, days: int = 30, now_ms: int | None = None) -> dict[str, dict[str, int]]:
+        """Tell how many users left, as {ISO date: {reason: users}}; days without any are left out.
+
+        days: 1–30, today included, in UTC. Source: lua/v1/presence/removals.lua. One call a partition, sent together.
+        """
+        if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= 30:
+            raise InvalidInput("days", "must be an integer from 1 to 30")
+        values = {"days": days, "now_ms": _clock(now_ms)}
+        stems = (self.keys.stem(partition) for partition in range(self.keys.partitions))
+        parts = await asyncio.gather(*(self.store.run("presence/removals", (stem,), values) for stem in stems))
+        return replies.removals_by_day(parts)
+
     async def due(self, partition: int, *, limit: int = SWEEP_LIMIT, now_ms: int | None = None) -> DueRooms:
         """Tell which rooms of a partition a sweeper should visit. limit: 1–1000. Source: lua/v1/presence/due.lua."""
         values = {"limit": _checked_limit(limit, 1), "now_ms": _clock(now_ms)}
@@ -349,6 +391,21 @@ class PresenceEngine:
                 self.on_removed(found)
             if next_ms is None or next_ms > at_ms:
                 return removed
+
+    async def reap(self, room: Id, node: str, reason: str, *, now_ms: int | None = None) -> int:
+        """Remove every connection that `node` left in a room, looking at 100 users a call. Return how many there were.
+
+        Source: lua/v1/presence/reap.lua. O(n log n) for n users in the room, less when few are left to find.
+        """
+        room_id = canonical_id(room, "roomId")
+        cursor: tuple[str, str] | None = ("", "")
+        removed = 0
+        while cursor is not None:
+            values: dict[str, object] = {"room": room_id, "node": node, "reason": reason, "limit": SWEEP_LIMIT}
+            values["after_joined_at"], values["after_user"] = cursor
+            cursor, found = replies.reaped(await self._change("presence/reap", values, now_ms))
+            removed += found
+        return removed
 
     def _token(self, connection: str) -> str:
         return self.node + canonical_id(connection, "connection")

@@ -11,6 +11,7 @@ from typing import Any, Final
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
+from presence_engine.batching import end_tasks
 from presence_engine.errors import StoreUnavailable
 
 Handler = Callable[[bytes], None]
@@ -77,9 +78,7 @@ class Feed:
 
     async def close(self) -> None:
         if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end_tasks([self._task])
 
     async def _send(self, *command: Any) -> None:
         """Send when connected; otherwise the next connection subscribes to all that is wanted."""

@@ -69,6 +69,10 @@ class Keyspace:
     def rooms(self, partition: int) -> str:
         return f"{self.stem(partition)}rooms"
 
+    def nodes(self, part: str) -> str:
+        """The nodes have a slot of their own: `leases`, `condemned`, `gone`, `retired`."""
+        return f"{self.prefix}:{{nodes}}:{part}"
+
     def user(self, partition: int, user: str) -> str:
         return f"{self.stem(partition)}user:{user}"
 

@@ -154,6 +154,35 @@ class Removal(msgspec.Struct, frozen=True):
     detached: bool
 
 
+class Lease(msgspec.Struct, frozen=True):
+    """A lease was renewed. known: false when Redis did not know the node; in_time: it had not run out before.
+
+    next_ms: the earliest end of another node's lease. lapsed: (node, name) whose lease ran out; condemned: (node,
+    reason) whose connections are being removed. At most 10 of each.
+    """
+
+    now_ms: int
+    known: bool
+    in_time: bool
+    next_ms: int | None
+    lapsed: Sequence[tuple[str, str]]
+    condemned: Sequence[tuple[str, str]]
+
+
+class AuditPage(msgspec.Struct, frozen=True):
+    """A recount of some members. sizes: members, roster, deadlines, the rooms index's count (-1 = not listed).
+
+    connections: of this page by node. cursor: None at the end of the room.
+    """
+
+    epoch: str
+    seq: int
+    sizes: tuple[int, ...]
+    cursor: tuple[str, str] | None
+    connections: dict[str, int]
+    faults: Sequence[str]
+
+
 class DueRooms(msgspec.Struct, frozen=True):
     """Rooms of a partition that a sweeper should visit; next_ms: when the next one falls due, None = nothing waits."""
 

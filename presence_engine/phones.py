@@ -22,7 +22,7 @@ def canonical_phone(phone: object) -> str:
     in front and a `(0)` inside carry no meaning; digits of any script count. `+62 878-5390`, `0062 878 5390` and
     `628785390` are one phone; a national number, without its country, is another. Raises InvalidInput(`phone`).
     """
-    if isinstance(phone, int) and not isinstance(phone, bool):
+    if isinstance(phone, int) and not isinstance(phone, bool) and phone > 0:
         phone = str(phone)
     if not isinstance(phone, str):
         raise InvalidInput("phone", "must be a phone number as text")

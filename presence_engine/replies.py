@@ -1,5 +1,6 @@
 """The only reader of replies: what a script returned becomes a value of `models`."""
 
+import datetime
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeVar, cast
 
@@ -140,6 +141,67 @@ def due_rooms(reply: Reply) -> models.DueRooms:
     if word(reply) != "due":
         raise _unknown(reply)
     return models.DueRooms(reply[1], reply[2] if reply[2] >= 0 else None, [room.decode() for room in reply[3:]])
+
+
+def removals_by_day(parts: Sequence[Reply]) -> dict[str, dict[str, int]]:
+    """Sums over partitions, days in order."""
+    days: dict[str, dict[str, int]] = {}
+    for reply in parts:
+        if word(reply) != "removals":
+            raise _unknown(reply)
+        for day, reason, users in _groups(reply[2:], 3):
+            date = (datetime.date(1970, 1, 1) + datetime.timedelta(days=day)).isoformat()
+            reasons = days.setdefault(date, {})
+            reasons[reason.decode()] = reasons.get(reason.decode(), 0) + users
+    return dict(sorted(days.items()))
+
+
+def renewed(reply: Reply) -> models.Lease | None:
+    """None: the node was condemned."""
+    match word(reply):
+        case "renewed":
+            _, now_ms, in_time, next_ms, lapsed, *found = reply
+            pairs = [_pair(entry.decode()) for entry in found]
+            return models.Lease(
+                now_ms, True, in_time == 1, next_ms if next_ms >= 0 else None, pairs[:lapsed], pairs[lapsed:]
+            )
+        case "registered":
+            return models.Lease(reply[1], False, False, None, [], [])
+        case "condemned":
+            return None
+    raise _unknown(reply)
+
+
+def condemned(reply: Reply) -> list[str]:
+    if word(reply) != "condemned":
+        raise _unknown(reply)
+    return [node.decode() for node in reply[2:]]
+
+
+def reaped(reply: Reply) -> tuple[tuple[str, str] | None, int]:
+    """The cursor to go on from (None = done), and how many connections were removed."""
+    if word(reply) != "reaped":
+        raise _unknown(reply)
+    return (str(reply[2]), reply[3].decode()) if reply[3] else None, reply[4]
+
+
+def audited(reply: Reply) -> models.AuditPage:
+    if word(reply) != "audited":
+        raise _unknown(reply)
+    held = dict(entry.split("=") for entry in reply[9].decode().split(",") if entry)
+    return models.AuditPage(
+        reply[1].decode(),
+        reply[2],
+        tuple(reply[3:7]),
+        (str(reply[7]), reply[8].decode()) if reply[8] else None,
+        {node: int(connections) for node, connections in held.items()},
+        [fault.decode() for fault in reply[10:]],
+    )
+
+
+def _pair(entry: str) -> tuple[str, str]:
+    first, _, second = entry.partition(UNIT_SEPARATOR)
+    return first, second
 
 
 def rooms_to_sweep(reply: Reply) -> list[str]:

@@ -91,6 +91,11 @@ class Store:
         except ResponseError as error:
             raise StoreUnavailable(f"Redis refuses {command[0]}: {error}") from None
 
+    @property
+    def breaks(self) -> int:
+        """How often the connection has been lost so far: after each, Redis may be another, or have forgotten."""
+        return self._pipe.breaks
+
     def open_feed(self, *, on_lost: Callable[[], None], on_restored: Callable[[], None]) -> Feed:
         return Feed(self._pool.make_connection, on_lost=on_lost, on_restored=on_restored, timeout_ms=self.timeout_ms)
 

@@ -5,6 +5,7 @@ import contextlib
 import logging
 from typing import Final
 
+from presence_engine.batching import end_tasks
 from presence_engine.engine import PresenceEngine
 from presence_engine.errors import StoreUnavailable
 
@@ -44,9 +45,7 @@ class Sweeper:
     async def stop(self) -> None:
         self.engine.on_deadline = None
         if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end_tasks([self._task])
 
     def nudge(self, deadline_ms: int) -> None:
         """A deadline was set, perhaps earlier than the planned visit."""

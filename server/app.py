@@ -1,5 +1,6 @@
 """The composition root: builds every object once and wires them together."""
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -13,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from presence_engine import EngineSettings, PresenceEngine, PresenceError, Removal, Sweeper
+from presence_engine import EngineSettings, Node, PresenceEngine, PresenceError, Removal, Sweeper
 from server.auth import Authoriser, Authorize, room_claim
 from server.fanout import Fanout
 from server.http.answers import on_error
@@ -21,6 +22,7 @@ from server.http.health import HealthRoutes
 from server.http.presence import PresenceRoutes
 from server.limits import TokenBucket
 from server.metrics import REMOVALS
+from server.reassert import Reassert
 from server.refusals import Refusal
 from server.room_policy import RoomPolicy
 from server.settings import Settings
@@ -31,6 +33,7 @@ from server.sockets.session import Session
 from server.sockets.transport import Codec, LocalManager, SocketServer
 
 MAX_PACKET_BYTES = 64 * 1024
+GOODBYE_S = 0.1
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +73,23 @@ class PresenceServer:
         )
         self.fanout = Fanout(self.engine, settings, self.sockets.send_many, self.force_leave.put_out)
         self.force_leave.fanout = self.fanout
+        reassert = Reassert(self.engine, self.sessions, self.force_leave)
+        self.node = Node(
+            self.engine,
+            settings.node_name,
+            lease_ms=settings.lease_ms,
+            on_condemned=reassert.condemned,
+            on_recovered=reassert.recovered,
+        )
         self.presence = PresenceEvents(
-            self.engine, settings, self.sockets, self.fanout, self.authoriser, self.force_leave
+            self.engine,
+            settings,
+            self.sockets,
+            self.fanout,
+            self.authoriser,
+            self.force_leave,
+            lambda: self.node.recovering,
+            reassert.restore,
         )
         self.sweeper = Sweeper(self.engine)
         self._ready = False
@@ -97,16 +115,36 @@ class PresenceServer:
         rate, burst = self.settings.rate_limit
         return Session(sid, namespace, TokenBucket(rate, burst), self.authoriser.open(auth, environ))
 
+    async def say_goodbye(self) -> None:
+        """Tell every socket that this server stops, and put its connections into grace.
+
+        Call before sockets are closed.
+        """
+        if not self._ready:
+            return
+        self._ready = False
+        body = {"message": "The server is restarting", "timestamp": int(time.time() * 1000)}
+        sessions = list(self.sessions.values())
+        self.sockets.send_many("server:restarting", body, sessions)
+        for start in range(0, len(sessions), 500):
+            part = sessions[start : start + 500]
+            await asyncio.gather(
+                *(self.presence.closed(session, "server stop") for session in part), return_exceptions=True
+            )
+        await asyncio.sleep(GOODBYE_S if sessions else 0)
+
     @contextlib.asynccontextmanager
     async def _lifespan(self) -> AsyncIterator[None]:
         await self.engine.start()
+        await self.node.start()
         self.fanout.feed.start()
         self.sweeper.start()
         self._ready = True
         try:
             yield
         finally:
-            self._ready = False
+            await self.say_goodbye()
+            await self.node.stop()
             await self.sweeper.stop()
             await self.fanout.close()
             await self.engine.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from typing import Annotated, Any
 
 import typer
@@ -65,7 +66,10 @@ async def _who_answers(url: str) -> str:
 
 
 class _Uvicorn(uvicorn.Server):
+    """Says goodbye to the sockets before uvicorn closes them."""
+
     def __init__(self, presence: PresenceServer, host: str, port: int) -> None:
+        self._presence = presence
         options: dict[str, Any] = {"loop": "uvloop", "http": "httptools", "ws": "websockets-sansio"}
         super().__init__(
             uvicorn.Config(
@@ -79,6 +83,10 @@ class _Uvicorn(uvicorn.Server):
                 **options,
             )
         )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._presence.say_goodbye()
+        await super().shutdown(sockets)
 
 
 if __name__ == "__main__":

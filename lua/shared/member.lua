@@ -1,5 +1,5 @@
 -- The only remover. Connections and users are collected, then taken out of every structure at once.
-local gone = { slots = {}, nodes = {}, users = {}, reasons = {} }
+local gone = { slots = {}, nodes = {}, users = {}, reasons = {}, counts = {} }
 
 -- One connection (a token: '~' when in grace) is to go; its user's record is the caller's to change.
 local function drop(user, token)
@@ -20,6 +20,7 @@ local function remove_user(user, record, reason)
   gone.users[#gone.users + 1] = user
   note('-', user, record.id, record.name, reason)
   redis.call('HDEL', user_key(user), ROOM)
+  gone.counts[reason] = (gone.counts[reason] or 0) + 1
   if reason ~= 'left' and reason ~= 'disconnected' then
     gone.reasons[#gone.reasons + 1] = user
     gone.reasons[#gone.reasons + 1] = reason
@@ -27,7 +28,7 @@ local function remove_user(user, record, reason)
 end
 
 -- `lowest`: the slots are the lowest ranks of the deadlines, which is cheaper to say than their names.
-local function remove_gone(lowest)
+local function remove_gone(now, lowest)
   if lowest then
     redis.call('ZREMRANGEBYRANK', DEADLINES, 0, #gone.slots - 1)
   else
@@ -43,6 +44,12 @@ local function remove_gone(lowest)
   if #gone.users > 0 then
     redis.call('HDEL', MEMBERS, unpack(gone.users))
     redis.call('ZREM', ROSTER, unpack(gone.users))
+  end
+  local day = PARTITION .. 'removals:' .. math.floor(now / 86400000)
+  for reason, users in pairs(gone.counts) do
+    if redis.call('HINCRBY', day, reason, users) == users then
+      redis.call('PEXPIRE', day, 2592000000)
+    end
   end
   if #gone.reasons > 0 then
     redis.call('HSET', removed_key(), unpack(gone.reasons))

@@ -46,11 +46,14 @@ class ForceLeave:
         session = self._sessions.get(entry.connection)
         if session is None or session.rooms.get(room) is None:
             return
-        if entry.reason == "left":
+        self.removed(session, room, entry.reason, json.loads(entry.message_json) if entry.message_json else None)
+
+    def removed(self, session: Session, room: str, reason: str, message: str | None = None) -> None:
+        """A socket that is a member here is none in Redis: tell it."""
+        if reason == "left":
             self._spawn(self._left_elsewhere(session, room))
         else:
-            message = json.loads(entry.message_json) if entry.message_json else None
-            self.tell(session, room, session.rooms[room].given, entry.reason, message)
+            self.tell(session, room, session.rooms[room].given, reason, message)
 
     def refuse_beat(self, session: Session, room: str, given: str | int, reason: Reason | None) -> dict[str, Any]:
         """Raise `not_in_room` for a beat that found nobody, and see that the socket is told, once."""

@@ -1,7 +1,8 @@
 """Presence events: join, leave, heartbeat, update, list. Each checks, authorises and calls one engine method."""
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from presence_engine import Absent, Full, Left, Page, PresenceEngine, canonical_id
@@ -30,9 +31,12 @@ class PresenceEvents:
         fanout: Fanout,
         authoriser: Authoriser,
         force_leave: ForceLeave,
+        recovering: Callable[[], bool],
+        restore: Callable[[Session, str], Awaitable[None]],
     ) -> None:
         self._engine, self._settings, self._sockets = engine, settings, sockets
         self._fanout, self._authoriser, self._force_leave = fanout, authoriser, force_leave
+        self._recovering, self._restore = recovering, restore
 
     def handlers(self) -> Mapping[str, Handler]:
         return {
@@ -63,7 +67,9 @@ class PresenceEvents:
             )
             if isinstance(outcome, Full):
                 raise Refusal("room_full", f"the room takes no more than {outcome.count} users")
-            session.rooms[room] = Membership(wire.echo(wanted.roomId), outcome.joined_at_ms)
+            session.rooms[room] = Membership(
+                wire.echo(wanted.roomId), outcome.joined_at_ms, wanted.username or identity.username, wanted.data
+            )
             if session.closed:
                 await self._undo(session, room, identity, rejoined=outcome.rejoined)
                 raise Refusal("not_in_room", "the socket closed while it joined")
@@ -124,10 +130,14 @@ class PresenceEvents:
             return self._force_leave.refuse_beat(session, room, given, None)
         self._authoriser.check_room(identity, "heartbeat", room)
         outcome = await self._engine.heartbeat(room, identity.user, session.sid)
+        if isinstance(outcome, Absent) and outcome.reason is None and room in session.rooms and self._recovering():
+            await self._restore(session, room)
+            outcome = await self._engine.heartbeat(room, identity.user, session.sid)
         if isinstance(outcome, Absent):
             return self._force_leave.refuse_beat(session, room, given, outcome.reason)
         if outcome.adopted or room not in session.rooms:
             await self._come_back(session, room, given, outcome.now_ms)
+        session.rooms[room].beat_at_s = time.monotonic()
         body: Answer = {"timestamp": outcome.now_ms, "ttl": self._engine.settings.rules(room).ttl_ms}
         await self._emit(session, "room:heartbeat:ack", {"roomId": given, **body})
         return {**body, "adopted": True} if outcome.adopted else body
@@ -155,6 +165,9 @@ class PresenceEvents:
         )
         if isinstance(outcome, Absent):
             raise Refusal("not_in_room", "this socket is not in the room")
+        if (membership := session.rooms.get(room)) is not None:
+            membership.username = wanted.username or membership.username
+            membership.data = membership.data if wanted.data is None else wanted.data
         at = outcome.position
         return {"roomId": wire.echo(wanted.roomId), "updated": outcome.changed, "epoch": at.epoch, "seq": at.seq}
 

@@ -1,6 +1,8 @@
 """What this process knows of one socket: who it is, and which rooms it entered here. Never who else is there."""
 
+import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from server.limits import TokenBucket
 
@@ -22,10 +24,15 @@ class Identity:
 
 @dataclass(slots=True)
 class Membership:
-    """This socket in one room. given: the room's id as the client wrote it."""
+    """This socket in one room. given: the room's id as the client wrote it; username and data: its own public record,
+    to be told again to a Redis that lost it; beat_at_s: this process's clock when the client last joined or beat.
+    """
 
     given: str | int
     joined_at_ms: int
+    username: str | None = None
+    data: dict[str, Any] | None = None
+    beat_at_s: float = field(default_factory=time.monotonic)
 
 
 @dataclass(slots=True)

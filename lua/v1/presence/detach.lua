@@ -38,7 +38,7 @@ if grace == 0 then
   if not stays then
     remove_user(user, record, 'disconnected')
   end
-  remove_gone()
+  remove_gone(now)
   return {'removed', now, publish(stored[1], now, stays and user, stays and write_record(record))}
 end
 local slot = user .. '\31' .. connection

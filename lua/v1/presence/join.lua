@@ -14,7 +14,7 @@
 -- ARGV[4] public text id␞name␞data as JSON; id empty = the user id as a string, name and data empty = as they were
 -- ARGV[5] life_ms ms TTL + slack: the new deadline is now + this
 -- ARGV[6] capacity count most users the room takes, 0 = no bound
--- ARGV[7] mode word join, or adopt: only where the user is already present
+-- ARGV[7] mode word join; adopt: only where the user is already present; a joinedAt in ms: join as of then, after a loss of data
 -- ARGV[8] now_ms ms empty = the clock of Redis
 -- RETURNS {"joined"|"rejoined", now, joinedAt, epoch, seq, count, connections}
 -- RETURNS {"due"} sweep first | {"full", count} | {"absent", reason} adopt found nobody; why, when still known
@@ -45,7 +45,7 @@ else
   if capacity > 0 and count >= capacity then
     return {'full', count}
   end
-  record = { joined_at = now, connections = NO_CONNECTIONS, seen_at = '', id = '', name = '', data = '' }
+  record = { joined_at = tonumber(ARGV[7]) or now, connections = NO_CONNECTIONS, seen_at = '', id = '', name = '', data = '' }
 end
 
 local adopting, renamed = ARGV[7] == 'adopt', false
@@ -65,7 +65,7 @@ for token in string.gmatch(record.connections, '\31(~[^\31]+)') do
 end
 if #gone.slots > 0 then
   record.connections = string.gsub(record.connections, '\31~[^\31]+', '')
-  remove_gone()
+  remove_gone(now)
   added = -#gone.slots
 end
 if not has(record.connections, connection) then
@@ -79,10 +79,10 @@ record.seen_at = ''
 local value = write_record(record)
 local epoch, seq, count, connections
 if not before then
-  redis.call('ZADD', ROSTER, now, user)
+  redis.call('ZADD', ROSTER, record.joined_at, user)
   redis.call('HDEL', removed_key(), user)
   if KEYS[8] then
-    redis.call('HSET', KEYS[8], ROOM, now)
+    redis.call('HSET', KEYS[8], ROOM, record.joined_at)
   end
   note_member('+', user, record)
 elseif renamed then

@@ -35,7 +35,7 @@ for token in string.gmatch(record.connections, '[^\31]+') do
   note_connection(user, token, 'kicked', ARGV[3])
 end
 remove_user(user, record, 'kicked')
-remove_gone()
+remove_gone(now)
 local answer = {'kicked', now, publish(stored[1], now)}
 for _, slot in ipairs(gone.slots) do
   answer[#answer + 1] = string.match(slot, '\31~?(.*)$')

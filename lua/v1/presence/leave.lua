@@ -48,6 +48,10 @@ local stays = record.connections ~= NO_CONNECTIONS
 if not stays then
   remove_user(user, record, 'left')
 end
-remove_gone()
+if #gone.slots > 1 then
+  -- The user's other sockets may miss the notice: their next heartbeat is told.
+  gone.reasons = {user, 'left'}
+end
+remove_gone(now)
 local epoch, seq, count, connections = publish(stored[1], now, stays and user, stays and write_record(record))
 return {'left', now, epoch, seq, count, connections, stays and 1 or 0}

@@ -13,6 +13,7 @@
 -- REPEAT changes nothing
 -- COST O(log n + limit), O(log² n) more with a cursor whose member has left
 --- @include clock
+--- @include roster
 local now = clock(ARGV[5])
 if redis.call('ZCOUNT', KEYS[1], '-inf', now) > 0 then
   return {'due'}
@@ -22,36 +23,7 @@ if not meta then
   return {'page', now, '', 0, 0, 0, 0}
 end
 
--- Redis orders equal scores byte by byte; Lua's own '<' may follow a locale.
-local function before(a, b)
-  for i = 1, math.min(#a, #b) do
-    local x, y = string.byte(a, i), string.byte(b, i)
-    if x ~= y then
-      return x < y
-    end
-  end
-  return #a < #b
-end
-
--- The rank of the first member after the cursor, found by halving among those who joined in the cursor's millisecond.
-local function first_after(joined_at, user)
-  if redis.call('ZSCORE', KEYS[3], user) == joined_at then
-    return redis.call('ZRANK', KEYS[3], user) + 1
-  end
-  local low = redis.call('ZCOUNT', KEYS[3], '-inf', '(' .. joined_at)
-  local high = redis.call('ZCOUNT', KEYS[3], '-inf', joined_at)
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    if before(user, redis.call('ZRANGE', KEYS[3], middle, middle)[1]) then
-      high = middle
-    else
-      low = middle + 1
-    end
-  end
-  return low
-end
-
-local first, limit = ARGV[1] == '' and 0 or first_after(ARGV[1], ARGV[2]), tonumber(ARGV[3])
+local first, limit = ARGV[1] == '' and 0 or first_after(KEYS[3], ARGV[1], ARGV[2]), tonumber(ARGV[3])
 local users = limit > 0 and redis.call('ZRANGE', KEYS[3], first, first + limit - 1) or {}
 local count = redis.call('HLEN', KEYS[2]) - 1
 local epoch, seq = string.match(meta, '^(%x+)\31(%d+)$')

@@ -74,7 +74,7 @@ for i = 2, #users do
     end
   end
 end
-remove_gone(true)
+remove_gone(now, true)
 if #stay > 0 then
   redis.call('HSET', MEMBERS, unpack(stay))
 end

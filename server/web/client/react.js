@@ -90,7 +90,7 @@ function useView(source, waiting) {
 }
 
 const ROOM_WAITS = Object.freeze({
-  status: 'joining', participants: [], count: null, connections: null, mode: 'diffs', removal: null,
+  status: 'joining', participants: [], count: null, connections: null, mode: 'diffs', removal: null, error: null,
 });
 
 /**

@@ -23,6 +23,7 @@ export class Room extends Listeners {
   #roster;
   #status = 'joining';
   #removal = null;
+  #error = null;
   #view = null;
   #settleReady;
 
@@ -40,7 +41,7 @@ export class Room extends Listeners {
       random: link.options.random,
       ask: (event, payload) => this.#send(event, payload),
       changed: (changes) => this.#changed(changes),
-      failed: (error) => (error.code === 'not_in_room' ? this.step() : this.emit('error', error)),
+      failed: (error) => (error.code === 'not_in_room' ? this.step() : this.#fault(error)),
     });
     this.ready = new Promise((resolve, reject) => {
       this.#settleReady = (error) => (error ? reject(new PresenceError(error)) : resolve(this));
@@ -57,11 +58,14 @@ export class Room extends Listeners {
   get count() { return this.state.count; }
   get connections() { return this.state.connections; }
   get mode() { return this.state.mode; }
+  get removal() { return this.#removal; }
+  get error() { return this.#error; }
 
   /** An immutable picture of the room, the same object until something changes. */
   get view() {
     const { participants, count, connections, mode } = this.state;
-    this.#view ??= { status: this.#status, participants, count, connections, mode, removal: this.#removal };
+    const [status, removal, error] = [this.#status, this.#removal, this.#error];
+    this.#view ??= { status, participants, count, connections, mode, removal, error };
     return this.#view;
   }
 
@@ -102,7 +106,7 @@ export class Room extends Listeners {
 
   wake() {
     const rested = Math.abs(Date.now() - this.#beatAt) >= BEAT_GAP_MS;
-    if (this.#resumed && !this.#refused && rested) this.step();
+    if (this.#resumed && rested) this.step();
   }
 
   offline() {
@@ -114,7 +118,7 @@ export class Room extends Listeners {
 
   /** A connection was refused: for good, unless `retryable`. */
   unconnected(error) {
-    this.emit('error', error);
+    this.#fault(error);
     if (!error.retryable && this.#status === 'joining') this.#end('left', error);
   }
 
@@ -190,7 +194,7 @@ export class Room extends Listeners {
     if (error.code === 'disconnected') return; // the next connection steps
     if (error.retryable) this.#pause();
     this.#link.schedule.in(this.step, error.retryable ? this.#backoff() : this.#interval);
-    this.emit('error', error);
+    this.#fault(error);
   }
 
   #backoff() {
@@ -250,9 +254,16 @@ export class Room extends Listeners {
     this.#link.drop(this);
   }
 
+  #fault(error) {
+    this.#error = error;
+    this.emit('error', error);
+    this.#changed([]);
+  }
+
   #set(status) {
     if (status === this.#status) return;
     this.#status = status;
+    if (status === 'online') this.#error = null;
     this.emit('status', status);
     this.#changed([]);
   }

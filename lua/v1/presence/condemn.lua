@@ -1,0 +1,45 @@
+#!lua flags=allow-oom
+-- Declare nodes dead: one whose lease has run out, or every earlier boot of a name.
+-- KEYS[1] leases zset node␟name → end of the lease, ms
+-- KEYS[2] condemned zset node␟reason → when it was condemned, ms
+-- KEYS[3] gone zset node → when it was condemned, ms
+-- KEYS[4] retired zset node␟name → when it stopped by itself, ms
+-- ARGV[1] node text boot id: with lapsed the one to condemn, with name the one to spare
+-- ARGV[2] name text the node's name
+-- ARGV[3] which word lapsed, or name: every other boot of that name, whatever its lease
+-- ARGV[4] reason word what its users are told: node_lost, server_restart
+-- ARGV[5] now_ms ms empty = the clock of Redis
+-- RETURNS {"condemned", now, node, …} at most 1000
+-- REPEAT condemns nobody twice
+-- COST O(n) for n nodes, bounded by 1000
+--- @include clock
+local now = clock(ARGV[5])
+local member = ARGV[1] .. '\31' .. ARGV[2]
+local answer = {'condemned', now}
+
+local function condemn(found)
+  local node = string.sub(found, 1, 8)
+  redis.call('ZREM', KEYS[1], found)
+  redis.call('ZREM', KEYS[4], found)
+  redis.call('ZADD', KEYS[2], now, node .. '\31' .. ARGV[4])
+  redis.call('ZADD', KEYS[3], now, node)
+  redis.call('PEXPIRE', KEYS[2], 86400000)
+  redis.call('PEXPIRE', KEYS[3], 86400000)
+  answer[#answer + 1] = node
+end
+
+if ARGV[3] == 'lapsed' then
+  local ends_at = redis.call('ZSCORE', KEYS[1], member)
+  if ends_at and tonumber(ends_at) <= now then
+    condemn(member)
+  end
+  return answer
+end
+for _, key in ipairs({KEYS[1], KEYS[4]}) do
+  for _, found in ipairs(redis.call('ZRANGE', key, 0, 499)) do
+    if found ~= member and string.sub(found, 10) == ARGV[2] then
+      condemn(found)
+    end
+  end
+end
+return answer

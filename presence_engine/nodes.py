@@ -1,0 +1,163 @@
+"""Nodes: every process that holds connections has a lease, and whoever sees one run out cleans up after it."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from presence_engine import replies
+from presence_engine.batching import end_tasks
+from presence_engine.engine import PresenceEngine, new_node_id
+from presence_engine.errors import StoreUnavailable
+from presence_engine.models import Lease
+
+_RENEWALS_A_LEASE: Final = 3
+_RETRY_S: Final = 0.5
+_REAP_LIMIT: Final = 100
+_AFTER_LAPSE_MS: Final = 20
+
+log = logging.getLogger(__name__)
+
+
+async def _nothing() -> None:
+    """What happens by default: a library's user may hold no sockets."""
+
+
+class Node:
+    """This process among those that share a Redis.
+
+    name: for people; a fixed one makes start() clean up after every earlier boot of that name. lease_ms: life without a
+    renewal; it is renewed three times as often. on_condemned(): this node was taken for dead, has a new id now, and its
+    connections were removed. on_recovered(): Redis was away; connections may have been lost with it. Both are awaited
+    and called again when they raise StoreUnavailable.
+
+    Another node is declared dead only by one whose own lease has been in order for a whole lease: when Redis itself was
+    away, nobody is.
+    """
+
+    def __init__(
+        self,
+        engine: PresenceEngine,
+        name: str,
+        *,
+        lease_ms: int = 10_000,
+        on_condemned: Callable[[], Awaitable[None]] = _nothing,
+        on_recovered: Callable[[], Awaitable[None]] = _nothing,
+    ) -> None:
+        self.engine, self.name, self.lease_ms = engine, name, lease_ms
+        self._on_condemned, self._on_recovered = on_condemned, on_recovered
+        self._breaks_seen = 0
+        self._condemned = False
+        self._steady_since_s: float | None = None
+        self._reaping: dict[str, asyncio.Task[None]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def recovering(self) -> bool:
+        """Redis has been away, and what this process holds has not been compared with it since."""
+        return self.engine.store.breaks != self._breaks_seen
+
+    async def start(self) -> None:
+        """Remove what earlier boots of this name left (reason `server_restart`), then take a lease and keep it.
+
+        Raises StoreUnavailable.
+        """
+        for node in await self._condemn(self.engine.node, self.name, "name", "server_restart"):
+            await self._reap(node, "server_restart")
+        await self._renew()
+        self._breaks_seen = self.engine.store.breaks
+        self._task = asyncio.create_task(self._run(), name="presence-node")
+
+    async def stop(self) -> None:
+        """Give up the lease. The caller has detached its connections: they end with their grace."""
+        await end_tasks(task for task in (self._task, *self._reaping.values()) if task)
+        with contextlib.suppress(StoreUnavailable):
+            await self._retire(self.engine.node, self.name)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                sleep_s = await self._turn()
+            except StoreUnavailable as error:
+                log.warning("the lease could not be renewed: %s", error)
+                self._steady_since_s = None
+                sleep_s = _RETRY_S
+            await asyncio.sleep(sleep_s)
+
+    async def _turn(self) -> float:
+        """Renew, look after the dead, and return how long to sleep."""
+        breaks = self.engine.store.breaks
+        lease = await self._renew()
+        if self._condemned:
+            await self._on_condemned()
+            self._condemned = False
+            self._breaks_seen = breaks
+        elif breaks != self._breaks_seen:
+            log.info("Redis is back; comparing what this process holds")
+            await self._on_recovered()
+            self._breaks_seen = breaks
+        longest_ms = self.lease_ms // _RENEWALS_A_LEASE
+        if lease is None:
+            return 0
+        for node, reason in lease.condemned:
+            self._start_reaping(node, reason)
+        if lease.lapsed and self._is_steady():
+            for node, name in lease.lapsed:
+                for dead in await self._condemn(node, name, "lapsed", "node_lost"):
+                    log.warning("node %s (%s) is lost", dead, name)
+                    self._start_reaping(dead, "node_lost")
+        elif lease.lapsed:
+            longest_ms = min(longest_ms, 500)
+        if lease.next_ms is not None:
+            longest_ms = min(longest_ms, max(lease.next_ms - lease.now_ms, 0) + _AFTER_LAPSE_MS)
+        return longest_ms / 1000
+
+    def _is_steady(self) -> bool:
+        since = self._steady_since_s
+        return since is not None and asyncio.get_running_loop().time() - since >= self.lease_ms / 1000
+
+    async def _renew(self) -> Lease | None:
+        keys = [self.engine.keys.nodes(part) for part in ("leases", "condemned", "gone")]
+        values = {"node": self.engine.node, "name": self.name, "lease_ms": self.lease_ms, "now_ms": ""}
+        lease = replies.renewed(await self.engine.store.run("presence/renew", keys, values))
+        if lease is None:
+            log.warning("this node was taken for dead; it goes on under a new id")
+            self.engine.node, self._condemned = new_node_id(), True
+            self._steady_since_s = None
+        elif self._steady_since_s is None or not lease.in_time:
+            self._steady_since_s = asyncio.get_running_loop().time()
+        return lease
+
+    async def _condemn(self, node: str, name: str, which: str, reason: str) -> list[str]:
+        keys = [self.engine.keys.nodes(part) for part in ("leases", "condemned", "gone", "retired")]
+        values = {"node": node, "name": name, "which": which, "reason": reason, "now_ms": ""}
+        return replies.condemned(await self.engine.store.run("presence/condemn", keys, values))
+
+    async def _retire(self, node: str, what: str) -> None:
+        keys = [self.engine.keys.nodes(part) for part in ("leases", "condemned", "retired")]
+        await self.engine.store.run("presence/retire", keys, {"node": node, "what": what, "now_ms": ""})
+
+    def _start_reaping(self, node: str, reason: str) -> None:
+        if node in self._reaping:
+            return
+        task = asyncio.create_task(self._reap(node, reason), name=f"reap-{node}")
+        self._reaping[node] = task
+        task.add_done_callback(lambda done: self._reaped(node, done))
+
+    def _reaped(self, node: str, task: "asyncio.Task[None]") -> None:
+        self._reaping.pop(node, None)
+        if not task.cancelled() and (error := task.exception()):
+            log.warning("the reaping of node %s stopped and will be taken up again: %s", node, error)
+
+    async def _reap(self, node: str, reason: str) -> None:
+        """Remove all connections of a condemned node: rooms in handfuls, users in pages; then forget the sentence."""
+        for partition in range(self.engine.keys.partitions):
+            while rooms := await self._rooms_held(partition, node):
+                for room in rooms:
+                    await self.engine.reap(room, node, reason)
+        await self._retire(node, reason)
+
+    async def _rooms_held(self, partition: int, node: str) -> list[str]:
+        keys = (self.engine.keys.node(partition, node),)
+        return replies.rooms_to_sweep(await self.engine.store.run("presence/held", keys, {"limit": _REAP_LIMIT}))
