@@ -115,7 +115,7 @@ class PresenceEngine:
         return self.keys.room(room).feed
 
     def open_feed(self, *, on_lost: Callable[[], None], on_restored: Callable[[], None]) -> Feed:
-        """Return a feed to subscribe to channels with; start() it inside a running loop."""
+        """Return a feed to subscribe to channels with, inside a running loop."""
         return self.store.open_feed(on_lost=on_lost, on_restored=on_restored)
 
     async def join(

@@ -9,21 +9,23 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import RedisError
+from redis.exceptions import MovedError, RedisError
 
 from presence_engine.batching import end_tasks
 from presence_engine.errors import StoreUnavailable
+from presence_engine.topology import Topology
 
 Handler = Callable[[bytes], None]
 
 _PING_EVERY_S: Final = 2.0
 _SILENT_FOR_S: Final = 5.0
+_FOLLOW_S: Final = 0.5
 _RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 log = logging.getLogger(__name__)
 
 
-class Feed:
+class FeedConnection:
     """One subscribing connection to one server. It reconnects by itself and subscribes anew.
 
     on_lost: called when messages may be missing from now on. on_restored: called when every channel is subscribed
@@ -36,11 +38,10 @@ class Feed:
         *,
         on_lost: Callable[[], None],
         on_restored: Callable[[], None],
-        timeout_ms: int,
+        on_moved: Callable[[], None],
     ) -> None:
         self._make_connection = make_connection
-        self._on_lost, self._on_restored = on_lost, on_restored
-        self._timeout_s = timeout_ms / 1000
+        self._on_lost, self._on_restored, self._on_moved = on_lost, on_restored, on_moved
         self._connection: AbstractConnection | None = None
         self._handlers: dict[bytes, Handler] = {}
         self._leaving: Counter[bytes] = Counter()
@@ -53,21 +54,13 @@ class Feed:
         self._task = asyncio.create_task(self._run(), name="redis-feed")
 
     async def subscribe(self, channel: str, handler: Handler) -> None:
-        """Call `handler` with every message of `channel` from now on. Raises StoreUnavailable when not confirmed in
-        time.
-
-        The subscription stands even then: it takes effect when Redis is back.
-        """
+        """Call `handler` with every message of `channel` from now on; returns when Redis has confirmed it."""
         name = channel.encode()
         self._handlers[name] = handler
         confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._confirmations.setdefault(name, []).append(confirmed)
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                await self._send("SSUBSCRIBE", name)
-                await confirmed
-        except TimeoutError:
-            raise StoreUnavailable("Redis did not confirm a subscription in time") from None
+        await self._send("SSUBSCRIBE", name)
+        await confirmed
 
     async def unsubscribe(self, channel: str) -> None:
         """Stop listening to a channel; what is on the way is dropped."""
@@ -98,6 +91,8 @@ class Feed:
                 await connection.connect()
                 failures = 0
                 await self._listen(connection)
+            except MovedError:
+                self._on_moved()
             except (RedisError, OSError, TimeoutError) as error:
                 log.warning("feed lost: %s", type(error).__name__)
             finally:
@@ -135,6 +130,7 @@ class Feed:
                         self._leaving[rest[0]] -= 1
                     case b"sunsubscribe":
                         # On a Cluster the server lets go of channels whose slot moved away.
+                        self._on_moved()
                         raise ConnectionResetError("unsubscribed by the server")
                 if not missing and not self.connected:
                     self.connected = True
@@ -161,3 +157,98 @@ class Feed:
                 return
             with contextlib.suppress(RedisError, OSError):
                 await connection.send_command("PING", check_health=False)
+
+
+class Feed:
+    """Subscriptions of one process, on one connection a server.
+
+    on_lost(), on_restored(): as of FeedConnection, for any of them. timeout_ms: longest wait for a confirmation.
+    """
+
+    def __init__(
+        self, topology: Topology, *, on_lost: Callable[[], None], on_restored: Callable[[], None], timeout_ms: int
+    ) -> None:
+        self._topology, self._on_lost, self._on_restored = topology, on_lost, on_restored
+        self._timeout_s = timeout_ms / 1000
+        self._connections: dict[object, FeedConnection] = {}
+        self._wanted: dict[str, tuple[object, Handler]] = {}
+        self._moving: asyncio.Task[None] | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Every connection that is needed stands, and is subscribed to all it should be."""
+        return all(connection.connected for connection in self._connections.values())
+
+    async def subscribe(self, channel: str, handler: Handler) -> None:
+        """Call `handler` with every message of `channel` from now on. Raises StoreUnavailable when not confirmed in
+        time.
+
+        The subscription stands even then: it takes effect when Redis is back.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._topology.pipe(channel)
+                place = self._topology.place(channel)
+                self._wanted[channel] = (place, handler)
+                await self._connection(place, channel).subscribe(channel, handler)
+        except TimeoutError:
+            raise StoreUnavailable("Redis did not confirm a subscription in time") from None
+
+    async def unsubscribe(self, channel: str) -> None:
+        """Stop listening to a channel; what is on the way is dropped."""
+        place, _ = self._wanted.pop(channel, (None, None))
+        if (connection := self._connections.get(place)) is not None:
+            await connection.unsubscribe(channel)
+
+    def _connection(self, place: object, channel: str) -> FeedConnection:
+        if place not in self._connections:
+            connection = FeedConnection(
+                self._topology.connect_for(channel),
+                on_lost=self._lost,
+                on_restored=self._on_restored,
+                on_moved=self._moved,
+            )
+            self._connections[place] = connection
+            connection.start()
+        return self._connections[place]
+
+    def _lost(self) -> None:
+        self._on_lost()
+        self._moved()
+
+    def _moved(self) -> None:
+        """A channel's server may be another now: look, until every channel listens at the right one."""
+        if self._moving is None or self._moving.done():
+            self._moving = asyncio.create_task(self._follow(), name="redis-feed-follow")
+
+    async def _follow(self) -> None:
+        moved = False
+        while True:
+            await asyncio.sleep(_FOLLOW_S)
+            try:
+                await self._topology.refresh()
+                for channel, (place, handler) in list(self._wanted.items()):
+                    if self._topology.place(channel) != place:
+                        await self._connections[place].unsubscribe(channel)
+                        await self.subscribe(channel, handler)
+                        moved = True
+            except StoreUnavailable:
+                continue
+            await self._drop_idle()
+            if self.connected:
+                if moved:
+                    self._on_restored()
+                return
+
+    async def _drop_idle(self) -> None:
+        """A server that no channel lives on any more may be gone for good."""
+        used = {place for place, _ in self._wanted.values()}
+        for place in set(self._connections) - used:
+            await self._connections.pop(place).close()
+
+    async def close(self) -> None:
+        """Close every connection. The feed may be used again."""
+        if self._moving:
+            await end_tasks([self._moving])
+        connections, self._connections = list(self._connections.values()), {}
+        await asyncio.gather(*(connection.close() for connection in connections))

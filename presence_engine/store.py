@@ -1,28 +1,29 @@
-"""Runs scripts on a Redis, whatever its shape, and turns its failures into this package's errors."""
+"""Runs scripts on Redis, whatever its shape, and turns its failures into this package's errors."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from redis.asyncio.connection import ConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import MovedError, NoScriptError, ResponseError
 
 from presence_engine.batching import Pipe
-from presence_engine.errors import ConfigurationError, ContractBroken, StoreUnavailable
+from presence_engine.errors import ContractBroken, StoreUnavailable
 from presence_engine.feed import Feed
-from presence_engine.scripts import Script, ScriptLibrary
+from presence_engine.scripts import ScriptLibrary
+from presence_engine.topology import topology
 
-# Redis is there but cannot serve now: it loads, lost its master, is a replica, is full, or is busy.
+# Redis is there but cannot serve now: it loads, lost its master, is a replica, is full, is busy, or moves a slot.
 _NOT_NOW: Final = frozenset(
-    ("LOADING", "MASTERDOWN", "READONLY", "OOM", "BUSY", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN")
+    {
+        *("LOADING", "MASTERDOWN", "READONLY", "OOM", "BUSY", "MISCONF", "NOREPLICAS"),
+        *("CLUSTERDOWN", "TRYAGAIN", "ASK", "MOVED", "NOSCRIPT"),
+    }
 )
+_ATTEMPTS: Final = 3
 
 
 class Store:
-    """A single Redis or Valkey at `url` (`redis://`, `rediss://`, `unix://`).
+    """The Redis or Valkey at `url`: single, behind Sentinel, or a Cluster (see `topology`).
 
     timeout_ms: longest wait for a connection and for a reply.
     """
@@ -30,75 +31,83 @@ class Store:
     def __init__(self, url: str, *, timeout_ms: int = 1500, library: ScriptLibrary | None = None) -> None:
         self.library = library or ScriptLibrary()
         self.timeout_ms = timeout_ms
-        try:
-            pool = ConnectionPool.from_url(
-                url,
-                protocol=2,
-                socket_connect_timeout=timeout_ms / 1000,
-                socket_timeout=timeout_ms / 1000,
-                retry=Retry(NoBackoff(), 0),
-            )
-        except ValueError as error:
-            raise ConfigurationError(f"the Redis URL is not valid: {error}") from None
-        self._pool = pool
-        self._pipe = Pipe(pool.make_connection, timeout_ms)
+        self._topology = topology(url, timeout_ms)
 
     async def run(
         self, name: str, keys: Sequence[str], values: Mapping[str, object], more: Sequence[object] = ()
     ) -> list[Any]:
         """Run the script `name` once and return its reply; `values` by argument name, `more` for a repeating last one.
 
-        Raises StoreUnavailable, or ContractBroken when the script itself fails.
-        A Redis that does not know the script (restart, failover, SCRIPT FLUSH) is taught all of them, and asked once
-        more.
+        Raises StoreUnavailable, or ContractBroken when the script itself fails. Only what was certainly not carried out
+        is sent again: a Redis that does not know the script (restart, failover, SCRIPT FLUSH, new node) is taught all
+        of them first, and a Cluster that moved the slot is asked where it went.
         """
         script = self.library[name]
         command = (script.command, script.sha, len(keys), *keys, *script.order(values), *more)
-        try:
+        for attempt in range(_ATTEMPTS):
+            pipe = await self._topology.pipe(keys[0])
             try:
-                reply: list[Any] = await self._pipe.call(*command)
-            except NoScriptError:
-                await self.load()
-                reply = await self._pipe.call(*command)
-        except ResponseError as error:
-            raise await self._refused(script, error) from None
-        return reply
+                reply: list[Any] = await pipe.call(*command)
+                return reply
+            except NoScriptError as error:
+                await self._teach(pipe)
+                last: ResponseError = error
+            except MovedError as error:
+                await self._topology.refresh()
+                last = error
+            except ResponseError as error:
+                raise await self._refused(name, pipe, error) from None
+            except StoreUnavailable:
+                if attempt == 0:
+                    await self._look_again()
+                raise
+        raise StoreUnavailable(f"Redis cannot serve now: {last}")
 
-    async def _refused(self, script: Script, error: ResponseError) -> Exception:
-        text = str(error)
-        code = getattr(error, "status_code", None) or text.partition(" ")[0]
-        if isinstance(error, NoScriptError) or code in _NOT_NOW:
+    async def _look_again(self) -> None:
+        """A node that went away may have a successor; the caller is told either way."""
+        try:
+            await self._topology.refresh()
+        except StoreUnavailable:
+            return
+
+    @staticmethod
+    async def _refused(name: str, pipe: Pipe, error: ResponseError) -> Exception:
+        code = getattr(error, "status_code", None) or str(error).partition(" ")[0]
+        if code in _NOT_NOW:
             # A demoted master keeps its connections: only a new one finds the master.
-            await self._pipe.close()
-            return StoreUnavailable(f"Redis cannot serve now: {text}")
-        return ContractBroken(f"{script.name}: {text}")
+            await pipe.close()
+            return StoreUnavailable(f"Redis cannot serve now: {error}")
+        return ContractBroken(f"{name}: {error}")
 
     async def load(self) -> None:
         """Load every script and compare its sha with ours. Raises ContractBroken when they differ."""
+        await self._teach(await self._topology.pipe(""))
+
+    async def _teach(self, pipe: Pipe) -> None:
         scripts = list(self.library.values())
         try:
-            shas = await asyncio.gather(*(self._pipe.call("SCRIPT", "LOAD", script.source) for script in scripts))
+            shas = await asyncio.gather(*(pipe.call("SCRIPT", "LOAD", script.source) for script in scripts))
         except ResponseError as error:
-            raise await self._refused(scripts[0], error) from None
+            raise await self._refused("SCRIPT LOAD", pipe, error) from None
         for script, sha in zip(scripts, shas, strict=True):
             if sha.decode() != script.sha:
                 raise ContractBroken(f"{script.name}: Redis computed another sha")
 
     async def command(self, *command: Any) -> Any:
-        """Send a plain command, for checks such as PING and INFO."""
+        """Send a plain command to one server, for checks such as PING and INFO."""
+        pipe = await self._topology.pipe("")
         try:
-            return await self._pipe.call(*command)
+            return await pipe.call(*command)
         except ResponseError as error:
             raise StoreUnavailable(f"Redis refuses {command[0]}: {error}") from None
 
     @property
     def breaks(self) -> int:
-        """How often the connection has been lost so far: after each, Redis may be another, or have forgotten."""
-        return self._pipe.breaks
+        """How often a connection has been lost so far: after each, Redis may be another, or have forgotten."""
+        return sum(pipe.breaks for pipe in self._topology.pipes())
 
     def open_feed(self, *, on_lost: Callable[[], None], on_restored: Callable[[], None]) -> Feed:
-        return Feed(self._pool.make_connection, on_lost=on_lost, on_restored=on_restored, timeout_ms=self.timeout_ms)
+        return Feed(self._topology, on_lost=on_lost, on_restored=on_restored, timeout_ms=self.timeout_ms)
 
     async def close(self) -> None:
-        with contextlib.suppress(StoreUnavailable):
-            await self._pipe.close()
+        await asyncio.gather(*(pipe.close() for pipe in self._topology.pipes()))

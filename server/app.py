@@ -137,7 +137,6 @@ class PresenceServer:
     async def _lifespan(self) -> AsyncIterator[None]:
         await self.engine.start()
         await self.node.start()
-        self.fanout.feed.start()
         self.sweeper.start()
         self._ready = True
         try:

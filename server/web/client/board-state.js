@@ -37,7 +37,7 @@ function takeWhole(state, body) {
   // Action items come without a version: whether the whole state is before or after them only a second one tells.
   const stale = state.held.some(({ type }) => type === 'action-items-update');
   const next = { board, base: version, marks: new Map(), awaited: false, held: [], stale };
-  const later = state.held.filter(({ body: { version: at } }) => at !== undefined && at > version);
+  const later = state.held.filter((event) => event.body.version > version);
   return later.reduce(applyBoard, next);
 }
 
