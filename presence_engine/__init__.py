@@ -1,5 +1,6 @@
 """Presence in Redis: every change, list and count is one Lua script."""
 
+from presence_engine.audit import RoomAudit, audit
 from presence_engine.board import BoardEngine
 from presence_engine.board_models import (
     ActionAbsent,
@@ -21,6 +22,7 @@ from presence_engine.board_models import (
     Move,
     PositionsFilled,
     PositionsMoved,
+    Relayed,
     VotesReplaced,
 )
 from presence_engine.board_replies import decode_board_change
@@ -119,7 +121,9 @@ __all__ = [
     "PresenceEngine",
     "PresenceError",
     "Reason",
+    "Relayed",
     "Removal",
+    "RoomAudit",
     "RoomOfUser",
     "RoomRules",
     "Rooms",
@@ -127,6 +131,7 @@ __all__ = [
     "Sweeper",
     "Updated",
     "VotesReplaced",
+    "audit",
     "canonical_id",
     "decode_board_change",
     "decode_change",

@@ -70,6 +70,8 @@ class FeedConnection:
             await self._send("SUNSUBSCRIBE", name)
 
     async def close(self) -> None:
+        # Nothing is lost when it is no longer wanted.
+        self.connected = False
         if self._task:
             await end_tasks([self._task])
 

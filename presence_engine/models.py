@@ -172,7 +172,7 @@ class Lease(msgspec.Struct, frozen=True):
 class AuditPage(msgspec.Struct, frozen=True):
     """A recount of some members. sizes: members, roster, deadlines, the rooms index's count (-1 = not listed).
 
-    connections: of this page by node. cursor: None at the end of the room.
+    connections: of this page by node; noted: of the whole room, by the nodes' own numbers. cursor: None at the end.
     """
 
     epoch: str
@@ -180,6 +180,7 @@ class AuditPage(msgspec.Struct, frozen=True):
     sizes: tuple[int, ...]
     cursor: tuple[str, str] | None
     connections: dict[str, int]
+    noted: dict[str, int]
     faults: Sequence[str]
 
 

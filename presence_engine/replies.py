@@ -1,6 +1,7 @@
 """The only reader of replies: what a script returned becomes a value of `models`."""
 
 import datetime
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeVar, cast
 
@@ -188,13 +189,14 @@ def reaped(reply: Reply) -> tuple[tuple[str, str] | None, int]:
 def audited(reply: Reply) -> models.AuditPage:
     if word(reply) != "audited":
         raise _unknown(reply)
-    held = dict(entry.split("=") for entry in reply[9].decode().split(",") if entry)
+    held = [re.split("[=/]", entry) for entry in reply[9].decode().split(",") if entry]
     return models.AuditPage(
         reply[1].decode(),
         reply[2],
         tuple(reply[3:7]),
         (str(reply[7]), reply[8].decode()) if reply[8] else None,
-        {node: int(connections) for node, connections in held.items()},
+        {node: int(connections) for node, connections, _ in held},
+        {node: int(noted) for node, _, noted in held},
         [fault.decode() for fault in reply[10:]],
     )
 

@@ -41,7 +41,9 @@ log = logging.getLogger(__name__)
 class PresenceServer:
     """Everything one process serves. `asgi` is the application; its lifespan starts and stops the rest."""
 
-    def __init__(self, settings: Settings, redis_url: str, *, authorize: Authorize = room_claim) -> None:
+    def __init__(
+        self, settings: Settings, redis_url: str, *, authorize: Authorize = room_claim, websocket_only: bool = False
+    ) -> None:
         policy = RoomPolicy.from_settings(settings)
         self.settings = settings
         self.sessions: dict[str, Session] = {}
@@ -66,7 +68,7 @@ class PresenceServer:
             ping_timeout=settings.ping_timeout_ms / 1000,
             max_http_buffer_size=MAX_PACKET_BYTES,
             cors_allowed_origins=_origins(settings),
-            compression_threshold=16 * 1024,
+            transports=["websocket"] if websocket_only else None,
         )
         self.force_leave = ForceLeave(
             settings, self.engine.settings, self.sockets, self.sessions, lambda: int(time.time() * 1000)

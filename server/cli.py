@@ -1,19 +1,21 @@
 """The command line: `presence-engine serve`, `verify`, `watch`."""
 
 import asyncio
+import contextlib
 import logging
-import socket
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated
 
 import typer
-import uvicorn
 
-from presence_engine import ConfigurationError, EmbeddedServer, PresenceEngine, StoreUnavailable
-from server.app import PresenceServer
+from presence_engine import EmbeddedServer, EngineSettings, PresenceEngine, PresenceError, audit
+from server import process
+from server.live_view import show_room
 from server.logs import configure_logs
+from server.room_policy import RoomPolicy
 from server.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Who is in the room: presence in Redis.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 log = logging.getLogger("presence")
 
 
@@ -25,68 +27,89 @@ def main() -> None:
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(help="Processes sharing the port; more than 1: WebSocket only.", min=1)] = 1,
 ) -> None:
     """Serve Socket.IO and HTTP. Without any Redis setting the embedded server is started."""
-    try:
+    with _told_in_one_line():
         settings = Settings.from_environ()
         configure_logs(settings)
         for warning in settings.warnings:
             log.warning(warning)
-        _serve(settings, host, port)
-    except (ConfigurationError, StoreUnavailable) as error:
+        with _store(settings) as url:
+            log.info("store: %s answers", asyncio.run(_who_answers(settings, url)))
+            process.run(settings, url, host, port, workers)
+
+
+@app.command()
+def verify() -> None:
+    """Recount every room and report what does not agree; exit code 1 if anything."""
+    with _told_in_one_line():
+        settings = Settings.from_environ()
+        with _store(settings) as url:
+            faults = asyncio.run(_verify(settings, url))
+    raise typer.Exit(1 if faults else 0)
+
+
+@app.command()
+def watch(room: Annotated[str, typer.Argument(help="The room to show.")]) -> None:
+    """Show one room live in the terminal, until Ctrl-C."""
+    with _told_in_one_line():
+        settings = Settings.from_environ()
+        with _store(settings) as url, contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(show_room(_engine(settings, url), room))
+
+
+@contextlib.contextmanager
+def _told_in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except PresenceError as error:
         typer.echo(f"presence-engine: {error}", err=True)
         raise typer.Exit(1) from None
 
 
-def _serve(settings: Settings, host: str, port: int) -> None:
-    embedded = EmbeddedServer(settings.data_dir) if settings.embedded else None
-    if embedded:
-        embedded.start()
-        log.info("store: the embedded server, data in %s", settings.data_dir)
-    else:
+@contextlib.contextmanager
+def _store(settings: Settings) -> Iterator[str]:
+    """The URL of the Redis to use;
+    the embedded server runs as long as the block, or is joined where it runs already.
+    """
+    if settings.redis_url is not None:
         log.info("store: %s", settings.masked_redis_url)
-    try:
-        url = embedded.url if embedded else settings.redis_url
-        assert url is not None  # noqa: S101 - the settings name a Redis or mean the embedded one
-        log.info("store: %s answers", asyncio.run(_who_answers(url)))
-        _Uvicorn(PresenceServer(settings, url), host, port).run()
-    finally:
-        if embedded:
-            embedded.stop()
+        yield settings.redis_url
+        return
+    with EmbeddedServer(settings.data_dir) as embedded:
+        log.info("store: the embedded server, data in %s", settings.data_dir)
+        yield embedded.url
 
 
-async def _who_answers(url: str) -> str:
+def _engine(settings: Settings, url: str) -> PresenceEngine:
+    rules = RoomPolicy.from_settings(settings).for_room
+    return PresenceEngine(url, settings=EngineSettings(rules=rules, partitions=settings.partitions))
+
+
+async def _who_answers(settings: Settings, url: str) -> str:
     """Name the Redis at `url`, before anything is served. Raises StoreUnavailable."""
-    engine = PresenceEngine(url)
+    engine = _engine(settings, url)
     try:
+        await engine.start()
         return await engine.server()
     finally:
         await engine.close()
 
 
-class _Uvicorn(uvicorn.Server):
-    """Says goodbye to the sockets before uvicorn closes them."""
-
-    def __init__(self, presence: PresenceServer, host: str, port: int) -> None:
-        self._presence = presence
-        options: dict[str, Any] = {"loop": "uvloop", "http": "httptools", "ws": "websockets-sansio"}
-        super().__init__(
-            uvicorn.Config(
-                presence.asgi,
-                host=host,
-                port=port,
-                log_config=None,
-                access_log=False,
-                ws_per_message_deflate=False,
-                timeout_graceful_shutdown=5,
-                **options,
-            )
-        )
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._presence.say_goodbye()
-        await super().shutdown(sockets)
+async def _verify(settings: Settings, url: str) -> int:
+    rooms = users = connections = faults = 0
+    async with _engine(settings, url) as engine:
+        async for found in audit(engine):
+            rooms, users, connections = rooms + 1, users + found.users, connections + sum(found.connections.values())
+            faults += len(found.faults)
+            for fault in found.faults:
+                typer.echo(f"{found.room!r}: {fault}")
+            if not found.settled:
+                typer.echo(f"{found.room!r}: changed while it was read, five times; not judged")
+    typer.echo(f"{rooms} rooms, {users} users, {connections} connections: {faults or 'no'} faults")
+    return faults
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ class PresenceRoutes:
             Route("/api/chatrooms/counts", self.counts, methods=["GET", "POST"]),
             Route("/api/chatrooms", self.rooms),
             Route("/api/users/{user:path}/rooms", self.rooms_of_user),
+            Route("/api/analytics/removals", self.removals),
         ]
 
     async def participants(self, request: Request) -> Response:
@@ -98,6 +99,11 @@ class PresenceRoutes:
             raise Refusal("invalid_input", str(error), field=error.field, status=422) from None
         outcome = await self._engine.kick(room, user, message=wanted.message)
         return fresh({"success": True, "kicked": isinstance(outcome, Kicked)})
+
+    async def removals(self, request: Request) -> Response:
+        self._authoriser.check_admin(request.headers)
+        days = await self._engine.removals(days=whole(request, "days", 7, 1, 30))
+        return fresh({"days": [{"date": date, "removals": reasons} for date, reasons in days.items()]})
 
     def _readable(self, request: Request) -> str:
         identity = self._authoriser.bearer(request.headers)

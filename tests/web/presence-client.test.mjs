@@ -1,58 +1,8 @@
 import assert from 'node:assert/strict';
 import test, { mock } from 'node:test';
-import { POPUP, createPresenceClient } from '../../server/web/client/presence-client.js';
-import { RoomModel } from './room-model.mjs';
+import { createPresenceClient } from '../../server/web/client/presence-client.js';
+import { BEAT_OK, enter, names, page, pass, populated, useClock } from './entered-room.mjs';
 import { ScriptedSocket, refusal, settle } from './scripted-socket.mjs';
-
-const BEAT_OK = { ok: true, timestamp: 1, ttl: 21_600_000 };
-const LOST = refusal('not_in_room');
-const FORCED = { roomId: 'r', userId: 'u1', message: 'gone', popup: POPUP, reason: 'inactivity_timeout', timestamp: 7 };
-
-class Page extends EventTarget {
-  document = Object.assign(new EventTarget(), { visibilityState: 'visible' });
-}
-
-let page;
-
-/** A joined room over a scripted socket, under mocked time. */
-async function enter(t, { options, answers, model = populated('a', 'u1') } = {}) {
-  useClock(t);
-  const socket = new ScriptedSocket();
-  socket.answers = { join_room: () => model.snapshot(), 'room:heartbeat': BEAT_OK, leave_room: { ok: true, left: true }, ...answers };
-  const client = createPresenceClient(socket, { random: () => 0.5, page, ...options });
-  const room = client.joinRoom('r', { userId: 'u1', username: 'Ada' });
-  const log = listenTo(room);
-  await settle();
-  return { socket, client, room, model, log };
-}
-
-function useClock(t) {
-  page = new Page();
-  mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 });
-  t.after(() => mock.timers.reset());
-}
-
-function populated(...users) {
-  const model = new RoomModel();
-  for (const user of users) model.join(user);
-  return model;
-}
-
-function listenTo(room) {
-  const log = [];
-  for (const event of ['joined', 'left', 'updated', 'status', 'force-leave', 'error']) {
-    room.on(event, (body) => log.push([event, body.userId ?? body.code ?? body]));
-  }
-  const of = (event) => log.filter(([name]) => name === event).map(([, body]) => body);
-  return Object.defineProperty(log, 'of', { value: of });
-}
-
-async function pass(ms) {
-  mock.timers.tick(ms);
-  await settle();
-}
-
-const names = (room) => room.participants.map(({ userId }) => userId);
 
 test('join: one join_room, the list, one beat at once, then one every 25 s', async (t) => {
   const { socket, room, log } = await enter(t);
@@ -193,255 +143,10 @@ test('a clock set back an hour does not stop the beats', async (t) => {
   assert.ok(socket.of('room:heartbeat').length >= 2);
 });
 
-test('T1.7: after a reconnect the room beats, catches up from its place, and is online again', async (t) => {
-  const { socket, room, model, log } = await enter(t);
-  socket.drop();
-  assert.equal(room.status, 'reconnecting');
-  await pass(60_000);
-  assert.equal(socket.of('room:heartbeat').length, 1, 'nothing is sent into a closed socket');
-  model.leave('a');
-  socket.answers['room:heartbeat'] = { ...BEAT_OK, adopted: true };
-  socket.open();
-  await settle();
-  assert.equal(socket.of('join_room').length, 1);
-  assert.deepEqual(socket.of('room:sync'), [{ roomId: 'r', epoch: 'e1', seq: 2 }]);
-  assert.equal(room.status, 'reconnecting', 'not before it knows what it missed');
-  socket.answer('room:sync', { ok: true, sync: 'diffs', epoch: 'e1', seq: 3, diffs: [model.diff(2)] });
-  await settle();
-  assert.deepEqual([room.status, names(room)], ['online', ['u1']]);
-  assert.deepEqual(log, [['status', 'online'], ['status', 'reconnecting'], ['left', 'a'], ['status', 'online']]);
-});
-
-test('T1.7: a server that knows us no more: negative ack, then the event, one popup, and no way back in', async (t) => {
-  const { socket, room, log } = await enter(t);
-  socket.answers['room:heartbeat'] = LOST;
-  socket.drop();
-  socket.open();
-  await settle();
-  assert.equal(room.status, 'reconnecting');
-  socket.say('room:force-leave', { ...FORCED, reason: 'server_restart', message: POPUP });
-  socket.say('room:force-leave', FORCED);
-  await pass(60_000);
-  assert.deepEqual(log.of('force-leave'), ['u1']);
-  assert.deepEqual([room.status, room.view.removal.reason, room.view.removal.message], ['removed', 'server_restart', POPUP]);
-  assert.equal(socket.of('join_room').length, 1);
-  assert.equal(socket.of('room:heartbeat').length, 2, 'the beats stop');
-});
-
-test('001-10: the negative ack alone ends in the popup\'s own text after a short wait', async (t) => {
-  const { socket, room, log } = await enter(t, { answers: { 'room:heartbeat': LOST } });
-  await pass(3999);
-  assert.deepEqual(log.of('force-leave'), []);
-  page.dispatchEvent(new Event('online'));
-  await pass(1);
-  assert.equal(room.view.removal.message, 'You are not in the chatroom');
-  assert.equal(room.view.removal.popup, POPUP);
-  socket.say('room:force-leave', FORCED);
-  assert.deepEqual(log.of('force-leave'), ['u1']);
-});
-
-test('001-10: the connection that closes before the event came is waited for no longer', async (t) => {
-  const { socket, room, log } = await enter(t, { answers: { 'room:heartbeat': LOST } });
-  socket.drop('io server disconnect');
-  assert.equal(room.status, 'removed');
-  assert.deepEqual(log.of('force-leave'), ['u1']);
-  await pass(60_000);
-  assert.equal(socket.connects, 0, 'the last room is gone: the server meant it');
-});
-
-test('001-10, T1.10: the event alone ends its room and no other', async (t) => {
-  const { socket, client, room, log } = await enter(t);
-  const other = client.joinRoom('other', { userId: 'u1' });
-  await settle();
-  socket.say('room:force-leave', FORCED);
-  await pass(25_000);
-  assert.deepEqual([room.status, room.view.removal.message, room.view.removal.roomId], ['removed', 'gone', 'r']);
-  assert.deepEqual([log.of('force-leave').length, other.status], [1, 'online']);
-  assert.deepEqual(socket.of('room:heartbeat').filter(({ roomId }) => roomId === 'r').length, 1);
-});
-
-test('the server closes the connection although rooms are open: it is opened again', async (t) => {
-  const { socket, room } = await enter(t);
-  socket.drop('io server disconnect');
-  assert.deepEqual([room.status, socket.connects], ['reconnecting', 0]);
-  await pass(1000);
-  assert.equal(socket.connects, 1);
-});
-
-test('after a removal the room can be joined anew', async (t) => {
-  const { socket, client, room, model } = await enter(t);
-  socket.say('room:force-leave', FORCED);
-  socket.drop('io server disconnect');
-  const again = client.joinRoom('r', { userId: 'u1' });
-  assert.notEqual(again, room);
-  assert.equal(socket.connects, 1);
-  socket.open();
-  await settle();
-  assert.deepEqual([again.status, names(again)], ['online', ['a', 'u1']]);
-  assert.equal(model.seq, again.state.seq);
-});
-
-test('rejoin always: lost means joined anew, without a popup, and the late force-leave is of before', async (t) => {
-  const { socket, room, log } = await enter(t, { options: { rejoin: 'always' } });
-  const beats = [LOST, BEAT_OK];
-  const reborn = new RoomModel('e2');
-  reborn.join('u1');
-  socket.answers['room:heartbeat'] = () => beats.shift() ?? BEAT_OK;
-  delete socket.answers.join_room;
-  socket.drop();
-  socket.open();
-  await settle();
-  assert.equal(socket.of('join_room').length, 2);
-  socket.say('room:force-leave', FORCED);
-  socket.answer('join_room', reborn.snapshot());
-  await settle();
-  assert.deepEqual([room.status, names(room), log.of('force-leave')], ['online', ['u1'], []]);
-  assert.deepEqual(log.of('left'), ['a']);
-});
-
-test('rejoin always: even then a kick is final, and an endless refusal no storm', async (t) => {
-  const { socket, room, log } = await enter(t, { options: { rejoin: 'always' } });
-  socket.answers['room:heartbeat'] = LOST;
-  await pass(25_000);
-  for (let second = 0; second < 60; second += 1) await pass(1000);
-  const joins = socket.of('join_room').length;
-  assert.ok(joins > 2 && joins < 130, `${joins} joins`);
-  socket.answers['room:heartbeat'] = BEAT_OK;
-  for (let second = 0; second < 40; second += 1) await pass(1000);
-  assert.equal(room.status, 'online');
-  socket.say('room:force-leave', { ...FORCED, reason: 'kicked' });
-  assert.deepEqual([room.status, log.of('force-leave')], ['removed', ['u1']]);
-});
-
-test('C16: unavailable is never a popup: the room is reconnecting, retries slower and slower, then catches up', async (t) => {
-  const { socket, room, model, log } = await enter(t);
-  socket.answers['room:heartbeat'] = refusal('unavailable', true);
-  await pass(25_000);
-  assert.equal(room.status, 'reconnecting');
-  for (let second = 0; second < 300; second += 1) await pass(1000);
-  const tries = socket.of('room:heartbeat').length - 1;
-  assert.ok(tries > 8 && tries < 20, `${tries} tries in five minutes`);
-  assert.deepEqual(log.of('force-leave'), []);
-  socket.answers['room:heartbeat'] = BEAT_OK;
-  socket.answers['room:sync'] = ({ seq }) => ({ ok: true, sync: 'diffs', epoch: 'e1', seq: model.seq, diffs: [model.diff(seq)] });
-  model.join('b');
-  await pass(40_000);
-  assert.deepEqual([room.status, names(room)], ['online', ['a', 'u1', 'b']]);
-});
-
-test('C16: a join that finds Redis away is tried again until it is let in', async (t) => {
-  const refusals = [refusal('unavailable', true), refusal('rate_limited', true)];
-  const model = populated('u1');
-  const { room, log } = await enter(t, { answers: { join_room: () => refusals.shift() ?? model.snapshot() } });
-  assert.equal(room.status, 'joining');
-  await pass(600);
-  await pass(1200);
-  assert.equal(room.status, 'online');
-  assert.deepEqual(log.of('error'), ['unavailable', 'rate_limited']);
-});
-
 test('a join that is refused for good ends the room and rejects ready', async (t) => {
   const { client, room, log } = await enter(t, { answers: { join_room: refusal('room_full') } });
   await assert.rejects(room.ready, { name: 'PresenceError', code: 'room_full', retryable: false });
   assert.deepEqual([room.status, log.of('error'), client.rooms], ['left', ['room_full'], []]);
-});
-
-test('a refused connection: unauthorized ends the wait, anything else is tried again', async (t) => {
-  useClock(t);
-  const socket = new ScriptedSocket({ connected: false });
-  const client = createPresenceClient(socket, { page, random: () => 0.5 });
-  const room = client.joinRoom('r', { userId: 'u1' });
-  socket.refuse('unavailable');
-  assert.deepEqual([room.status, socket.connects], ['joining', 1]);
-  await pass(500);
-  assert.equal(socket.connects, 2);
-  socket.refuse('unauthorized');
-  await assert.rejects(room.ready, { code: 'unauthorized' });
-  await pass(60_000);
-  assert.deepEqual([socket.connects, socket.listenerCount], [2, 0]);
-});
-
-test('no answer within the time counts as unavailable', async (t) => {
-  const { socket, room, log } = await enter(t);
-  delete socket.answers['room:heartbeat'];
-  await pass(25_000);
-  assert.equal(room.status, 'online');
-  await pass(10_000);
-  assert.deepEqual([room.status, log.of('error')], ['reconnecting', ['timeout']]);
-});
-
-test('leave: at once, and no listener is left, on the socket or the page', async (t) => {
-  const added = t.mock.method(EventTarget.prototype, 'addEventListener');
-  const removed = t.mock.method(EventTarget.prototype, 'removeEventListener');
-  const { socket, room, client, log } = await enter(t);
-  assert.ok(socket.listenerCount > 0);
-  const answer = await room.leave();
-  assert.deepEqual(answer, { ok: true, left: true });
-  assert.deepEqual(socket.of('leave_room'), [{ roomId: 'r' }]);
-  await pass(60_000);
-  assert.deepEqual([room.status, client.rooms, socket.listenerCount], ['left', [], 0]);
-  assert.equal(socket.of('room:heartbeat').length, 1);
-  assert.equal(added.mock.callCount(), 3);
-  assert.equal(removed.mock.callCount(), 3);
-  assert.deepEqual(await room.leave(), { ok: true, left: false });
-  assert.deepEqual(log.of('force-leave'), []);
-});
-
-test('leave everywhere says so; a leave in another tab ends this room without a popup', async (t) => {
-  const { socket, client, room, log } = await enter(t);
-  const other = client.joinRoom('s', { userId: 'u1' });
-  await settle();
-  other.leave({ everywhere: true });
-  assert.deepEqual(socket.of('leave_room'), [{ roomId: 's', everywhere: true }]);
-  socket.say('room:left', { roomId: 'r', left: true });
-  assert.deepEqual([room.status, log.of('force-leave')], ['left', []]);
-});
-
-test('T3.5: leave while joining: the leave follows the join, and its late answer changes nothing', async (t) => {
-  useClock(t);
-  const socket = new ScriptedSocket();
-  const client = createPresenceClient(socket, { page });
-  const room = client.joinRoom('r', { userId: 'u1' });
-  const left = room.leave();
-  assert.deepEqual(socket.sent.map(({ event }) => event), ['join_room', 'leave_room']);
-  socket.sent[0].ack(populated('u1').snapshot());
-  socket.sent[1].ack({ ok: true, left: true });
-  await left;
-  await assert.rejects(room.ready, { code: 'left' });
-  await pass(60_000);
-  assert.deepEqual([room.status, socket.sent.length, socket.listenerCount], ['left', 2, 0]);
-});
-
-test('leave and join at once: the room:left of before does not end the new room', async (t) => {
-  const { socket, client, room } = await enter(t, { answers: { leave_room: undefined } });
-  delete socket.answers.join_room;
-  room.leave();
-  const again = client.joinRoom('r', { userId: 'u1' });
-  socket.say('room:left', { roomId: 'r', left: true });
-  assert.equal(again.status, 'joining');
-});
-
-test('leave without a connection sends nothing later', async (t) => {
-  const { socket, room } = await enter(t);
-  socket.drop();
-  const answer = await room.leave();
-  assert.equal(answer.error.code, 'disconnected');
-  assert.equal(socket.listenerCount, 0);
-  const before = socket.sent.length;
-  socket.open();
-  await settle();
-  assert.equal(socket.sent.length, before);
-});
-
-test('close leaves every room and lets the socket go', async (t) => {
-  const { socket, client } = await enter(t);
-  client.joinRoom('s', { userId: 'u1' });
-  client.keepAlive('k', 'u1', () => {});
-  await settle();
-  await client.close();
-  assert.deepEqual(socket.of('leave_room').map(({ roomId }) => roomId), ['r', 's']);
-  await pass(60_000);
-  assert.deepEqual([socket.listenerCount, client.rooms], [0, []]);
 });
 
 test('update sends what is given, and tells the refusal', async (t) => {
@@ -478,72 +183,6 @@ test('a count that stays ahead of the list for a beat makes it ask for a snapsho
   assert.deepEqual([room.mode, names(room)], ['counts', ['a', 'u1', 'b', 'c']]);
 });
 
-test('keepAlive: beats without joining, one popup, then silence', async (t) => {
-  useClock(t);
-  const socket = new ScriptedSocket();
-  socket.answers['room:heartbeat'] = BEAT_OK;
-  const client = createPresenceClient(socket, { page });
-  const told = [];
-  const stop = client.keepAlive(7, 42, (message) => told.push(message));
-  await settle();
-  await pass(25_000);
-  await pass(25_000);
-  assert.deepEqual(socket.of('room:heartbeat').map(({ roomId, userId }) => [roomId, userId]), [[7, 42], [7, 42], [7, 42]]);
-  assert.deepEqual(new Set(socket.sent.map(({ event }) => event)), new Set(['room:heartbeat']));
-  socket.say('room:force-leave', { ...FORCED, roomId: 7, message: undefined });
-  await pass(100_000);
-  assert.deepEqual([told, socket.of('room:heartbeat').length, socket.listenerCount], [[POPUP], 3, 0]);
-  stop();
-});
-
-test('T3.5: keepAlive: a beat that overtakes the page\'s own join is no popup', async (t) => {
-  useClock(t);
-  const socket = new ScriptedSocket();
-  const answers = [LOST, BEAT_OK];
-  socket.answers['room:heartbeat'] = () => answers.shift() ?? BEAT_OK;
-  const told = [];
-  createPresenceClient(socket, { page }).keepAlive('r', 'u1', (message) => told.push(message));
-  await settle();
-  await pass(4000);
-  await pass(25_000);
-  assert.deepEqual([told, socket.of('room:heartbeat').length], [[], 3]);
-});
-
-test('keepAlive: two negative acks without the event: the popup\'s own text; stop ends the beats', async (t) => {
-  useClock(t);
-  const socket = new ScriptedSocket();
-  socket.answers['room:heartbeat'] = LOST;
-  const client = createPresenceClient(socket, { page });
-  const told = [];
-  client.keepAlive('r', 'u1', (message) => told.push(message));
-  await settle();
-  await pass(4000);
-  assert.deepEqual([told, socket.of('room:heartbeat').length], [[POPUP], 2]);
-  socket.answers['room:heartbeat'] = BEAT_OK;
-  const stop = client.keepAlive('r', 'u1', () => {});
-  stop();
-  const stopAgain = client.keepAlive('r', 'u1', () => {});
-  await settle();
-  assert.equal(socket.of('room:heartbeat').length, 3, 'stopped and taken up at once: no second beat');
-  stopAgain();
-  await settle();
-  await pass(100_000);
-  assert.deepEqual([socket.of('room:heartbeat').length, socket.listenerCount], [3, 0]);
-});
-
-test('keepAlive beside a join of the same room does not beat twice, and a join takes the room over', async (t) => {
-  const { socket, client, room } = await enter(t);
-  const stop = client.keepAlive('r', 'u1', () => {});
-  stop();
-  await pass(25_000);
-  assert.deepEqual([socket.of('room:heartbeat').length, room.status], [2, 'online']);
-
-  client.keepAlive('s', 'u1', () => {});
-  const taken = client.joinRoom('s', { userId: 'u1', username: 'Ada' });
-  await settle();
-  assert.deepEqual([taken.status, socket.of('join_room').length], ['online', 2]);
-});
-
 test('onTraffic tells every request with its latency', async (t) => {
   const traffic = [];
   const { socket } = await enter(t, { options: { onTraffic: (entry) => traffic.push(entry) } });
@@ -554,4 +193,36 @@ test('onTraffic tells every request with its latency', async (t) => {
   assert.deepEqual(traffic.map(({ event, ok, latencyMs }) => [event, ok, latencyMs]), [
     ['join_room', true, 0], ['room:heartbeat', true, 0], ['room:heartbeat', true, 40],
   ]);
+});
+
+test('the interval is the option\'s where the server names none', async (t) => {
+  const model = populated('u1');
+  const answers = { join_room: () => ({ ...model.snapshot(), heartbeatInterval: undefined }) };
+  const { socket } = await enter(t, { answers, options: { heartbeatInterval: 1000 } });
+  await pass(1000);
+  assert.equal(socket.of('room:heartbeat').length, 2);
+});
+
+test('of many gaps within 10 s the first is asked about at once, the rest once and later; then at once again', async (t) => {
+  const { socket, model } = await enter(t);
+  socket.answers['room:sync'] = () => ({ ...model.snapshot(), sync: 'snapshot' });
+  const gap = () => {
+    model.join(`missed ${model.seq}`);
+    const from = model.seq;
+    model.join(`seen ${model.seq}`);
+    socket.say('room:diff', model.diff(from));
+  };
+  const syncs = () => socket.of('room:sync').length;
+  gap();
+  await settle();
+  assert.equal(syncs(), 1);
+  for (let i = 0; i < 5; i += 1) gap();
+  await settle();
+  assert.equal(syncs(), 1);
+  await pass(700);
+  assert.equal(syncs(), 2);
+  await pass(10_001);
+  assert.equal(syncs(), 2);
+  gap();
+  assert.equal(syncs(), 3);
 });

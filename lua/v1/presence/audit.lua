@@ -5,13 +5,15 @@
 -- KEYS[3] roster zset user → joinedAt, ms
 -- KEYS[4] due zset room → lower bound of its earliest deadline, ms
 -- KEYS[5] rooms zset room → count
+-- KEYS[6] partition stem prefix of the partition's node keys
 -- ARGV[1] room text room id
 -- ARGV[2] after_joined_at ms the cursor: go on after this joinedAt …; empty = from the start
 -- ARGV[3] after_user text … and this user
 -- ARGV[4] limit count users looked at by this call, 1–1000
 -- RETURNS {"audited", epoch, seq, members, roster, deadlines, indexed, joined_at, user, connections, what, …}
 --   members, roster, deadlines = sizes; indexed = the count in the rooms index, -1 when it is not there; joined_at, user = the
---   cursor to go on from, an empty user at the end; connections = those of this page as node=n,…; what = one fault a text
+--   cursor to go on from, an empty user at the end; connections = those of this page as node=n/noted,…
+--   with noted = the node's own number for the whole room; what = one fault a text
 -- REPEAT changes nothing
 -- COST O(limit log n)
 --- @include roster
@@ -58,7 +60,8 @@ for i = 1, #page, 2 do
 end
 local held = {}
 for node, connections in pairs(nodes) do
-  held[#held + 1] = node .. '=' .. connections
+  local noted = redis.call('HGET', KEYS[6] .. 'node:' .. node, room) or 0
+  held[#held + 1] = node .. '=' .. connections .. '/' .. noted
 end
 return {'audited', epoch or '', tonumber(seq or 0), members, redis.call('ZCARD', KEYS[3]), redis.call('ZCARD', KEYS[1]),
   tonumber(redis.call('ZSCORE', KEYS[5], room) or -1), tonumber(page[#page] or 0), page[#page - 1] or '',

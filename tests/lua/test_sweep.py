@@ -1,0 +1,132 @@
+"""sweep.lua."""
+
+from typing import Any
+
+import pytest
+
+from presence_engine import ContractBroken
+from tests.lua.conftest import LIFE_MS, NODE, NODE_B, Lua, race
+
+
+async def test_what_is_past_its_deadline_goes_with_its_reason(lua: Lua) -> None:
+    """001-7, 003-5."""
+    epoch = (await lua.join("idle", public='\x1e"I"\x1e'))[3]
+    await lua.join("gone", connection=f"{NODE_B}d")
+    await lua.run("detach", user="gone", connection=f"{NODE_B}d", grace_ms=1000)
+    now = lua.clock.advance(LIFE_MS)
+    late = await lua.run("join", user="late", connection=f"{NODE}e", room="other")
+    assert late[0] == "joined"
+    feed = await lua.feed()
+    assert await lua.run("sweep") == [
+        "swept", now, -1, epoch, 3, 0, 0,
+        "gone", f"~{NODE_B}d", "disconnected", 1,
+        "idle", f"{NODE}c", "inactivity_timeout", 1,
+    ]  # fmt: skip
+    assert await feed.read() == [
+        [
+            [epoch, "3", "0", "0", str(now)],
+            ["-", "gone", "", "", "disconnected"],
+            ["x", "idle", f"{NODE}c", "inactivity_timeout", ""],
+            ["-", "idle", "", '"I"', "inactivity_timeout"],
+        ]
+    ]
+    dump = await lua.dump()
+    assert dump["room:r:removed"] == {"idle": "inactivity_timeout"}
+    assert not [key for key in dump if key.startswith("room:r:") and key != "room:r:removed"]
+    assert dump["due"] == {"other": now + LIFE_MS}
+    assert dump["rooms"] == {"other": 1}
+
+
+@pytest.mark.parametrize(("early_ms", "word"), [(1, "clear"), (0, "swept"), (-1, "swept")])
+async def test_the_deadline_itself_is_too_late(lua: Lua, early_ms: int, word: str) -> None:
+    """T3.7."""
+    await lua.join()
+    lua.clock.advance(LIFE_MS - early_ms)
+    assert (await lua.run("sweep"))[0] == word
+
+
+async def test_one_of_two_tabs_expires(lua: Lua) -> None:
+    """T0.1: the user stays, the number of connections falls."""
+    epoch = (await lua.join())[3]
+    lua.clock.advance(1000)
+    await lua.join(connection=f"{NODE_B}d")
+    feed = await lua.feed()
+    now = lua.clock.advance(LIFE_MS - 1000)
+    reply = await lua.run("sweep")
+    assert reply == ["swept", now, now + 1000, epoch, 3, 1, 1, "u", f"{NODE}c", "inactivity_timeout", 0]
+    assert await feed.read() == [[[epoch, "3", "1", "1", str(now)], ["x", "u", f"{NODE}c", "inactivity_timeout", ""]]]
+    dump = await lua.dump()
+    assert dump["due"] == {"r": now + 1000}
+    assert f"node:{NODE}" not in dump
+    assert "room:r:removed" not in dump
+
+
+async def test_a_call_removes_at_most_its_limit_the_earliest_first(lua: Lua) -> None:
+    for n in range(250):
+        await lua.join(f"u{n}", connection=f"{NODE}{n}")
+        lua.clock.advance(1)
+    lua.clock.advance(LIFE_MS)
+    feed = await lua.feed()
+    users: list[str] = []
+    for expected in (100, 100, 50):
+        reply = await lua.run("sweep", limit=100)
+        assert len(reply[7:]) == 4 * expected
+        users += reply[7::4]
+    assert users == [f"u{n}" for n in range(250)]
+    assert (await lua.run("sweep"))[0] == "clear"
+    assert [len(message) for message in await feed.read()] == [1 + 200, 1 + 200, 1 + 100]
+
+
+async def test_twice_is_once(lua: Lua) -> None:
+    await lua.join()
+    lua.clock.advance(LIFE_MS)
+    await lua.run("sweep")
+    before = await lua.dump()
+    feed = await lua.feed()
+    assert await lua.run("sweep") == ["clear", lua.clock.now_ms, -1]
+    assert await lua.dump() == before
+    assert await feed.read() == []
+
+
+async def test_two_sweepers_remove_each_connection_once(lua: Lua) -> None:
+    """T1.3."""
+    for n in range(150):
+        await lua.join(f"u{n}", connection=f"{NODE}{n}")
+    lua.clock.advance(LIFE_MS)
+    replies = await race(*(lua.run("sweep", limit=50) for _ in range(8)))
+    users = [user for reply in replies for user in reply[7::4]]
+    assert sorted(users) == sorted(f"u{n}" for n in range(150))
+
+
+async def test_clear_raises_the_bound_to_the_earliest_deadline(lua: Lua) -> None:
+    await lua.join()
+    now = lua.clock.advance(5000)
+    await lua.beat(("u", f"{NODE}c"))
+    assert (await lua.dump())["due"] == {"r": now - 5000 + LIFE_MS}
+    assert await lua.run("sweep") == ["clear", now, now + LIFE_MS]
+    assert (await lua.dump())["due"] == {"r": now + LIFE_MS}
+
+
+async def test_an_entry_of_a_room_that_is_gone_leaves_the_index(lua: Lua) -> None:
+    await lua.redis.zadd(lua.key("due"), {"r": 5})
+    assert await lua.run("sweep") == ["clear", lua.clock.now_ms, -1]
+    assert await lua.dump() == {}
+
+
+async def test_every_key_keeps_its_expiry(lua: Lua) -> None:
+    await lua.join()
+    lua.clock.advance(LIFE_MS - 1)
+    await lua.join("v", connection=f"{NODE}d")
+    lua.clock.advance(1)
+    assert (await lua.run("sweep"))[0] == "swept"
+    assert min((await lua.expiries()).values()) > LIFE_MS
+
+
+@pytest.mark.parametrize("given", [{"limit": "many"}, {"limit": ""}, {"now_ms": "x"}], ids=str)
+async def test_malformed_arguments_change_nothing(lua: Lua, given: dict[str, Any]) -> None:
+    await lua.join()
+    lua.clock.advance(LIFE_MS)
+    before = await lua.dump()
+    with pytest.raises(ContractBroken):
+        await lua.run("sweep", **given)
+    assert await lua.dump() == before
