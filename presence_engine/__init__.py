@@ -36,6 +36,40 @@ from presence_engine.changes import (
     decode_change,
     fold,
 )
+from presence_engine.chat import (
+    ChatEngine,
+)
+from presence_engine.chat_input import (
+    read_incoming,
+    read_outgoing,
+)
+from presence_engine.chat_models import (
+    ChatChange,
+    ChatMessage,
+    ChatRoom,
+    ChatRules,
+    IncomingMessage,
+    MessageContent,
+    MessagePage,
+    MessageSaved,
+    OutgoingMessage,
+    Posted,
+    RoomOpened,
+    RoomPage,
+    RoomRead,
+    UnknownRoom,
+)
+from presence_engine.chat_replies import (
+    decode_chat_change,
+)
+from presence_engine.chat_wire import (
+    message_json,
+    new_room_complete_json,
+    new_room_json,
+    new_room_with_message_json,
+    room_json,
+    room_unread_json,
+)
 from presence_engine.embedded import EmbeddedServer
 from presence_engine.engine import PresenceEngine
 from presence_engine.errors import (
@@ -70,8 +104,15 @@ from presence_engine.models import (
 from presence_engine.nodes import Node
 from presence_engine.settings import EngineSettings, RoomRules
 from presence_engine.sweeper import Sweeper
+from presence_engine.whatsapp import (
+    SIGNATURE_HEADER,
+    read_notification,
+    signature_matches,
+    verification_answer,
+)
 
 __all__ = [
+    "SIGNATURE_HEADER",
     "Absent",
     "ActionAbsent",
     "ActionItem",
@@ -90,6 +131,11 @@ __all__ = [
     "BoardStale",
     "BoardState",
     "Change",
+    "ChatChange",
+    "ChatEngine",
+    "ChatMessage",
+    "ChatRoom",
+    "ChatRules",
     "ConfigurationError",
     "ConnectionOut",
     "ContractBroken",
@@ -100,6 +146,7 @@ __all__ = [
     "Feed",
     "Full",
     "GroupsReplaced",
+    "IncomingMessage",
     "InvalidInput",
     "ItemMoved",
     "Joined",
@@ -111,13 +158,18 @@ __all__ = [
     "MemberJoined",
     "MemberLeft",
     "MemberUpdated",
+    "MessageContent",
+    "MessagePage",
+    "MessageSaved",
     "Move",
     "NetChange",
     "Node",
+    "OutgoingMessage",
     "Page",
     "Position",
     "PositionsFilled",
     "PositionsMoved",
+    "Posted",
     "PresenceEngine",
     "PresenceError",
     "Reason",
@@ -125,15 +177,31 @@ __all__ = [
     "Removal",
     "RoomAudit",
     "RoomOfUser",
+    "RoomOpened",
+    "RoomPage",
+    "RoomRead",
     "RoomRules",
     "Rooms",
     "StoreUnavailable",
     "Sweeper",
+    "UnknownRoom",
     "Updated",
     "VotesReplaced",
     "audit",
     "canonical_id",
     "decode_board_change",
     "decode_change",
+    "decode_chat_change",
     "fold",
+    "message_json",
+    "new_room_complete_json",
+    "new_room_json",
+    "new_room_with_message_json",
+    "read_incoming",
+    "read_notification",
+    "read_outgoing",
+    "room_json",
+    "room_unread_json",
+    "signature_matches",
+    "verification_answer",
 ]

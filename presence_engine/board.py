@@ -51,6 +51,11 @@ class BoardEngine:
         self.keys = keys
         self.ttl_ms = ttl_ms
 
+    @staticmethod
+    def check(move: Move) -> None:
+        """Raise InvalidInput for a move that `move` would refuse, for callers that collect moves of many."""
+        _move_fields(move)
+
     def channel(self, retro_id: Id) -> str:
         """Name the channel (SSUBSCRIBE) that carries the board's changes."""
         return self._keys(retro_id).feed
@@ -181,6 +186,18 @@ class BoardEngine:
         """Take an action item out. Source: lua/v1/board/action_delete.lua. O(action items)."""
         values: dict[str, object] = {"id": canonical_id(item_id, "actionItemId")}
         return replies.action_deleted(await self._change("action_delete", retro_id, now_ms, values))
+
+    async def relay(
+        self, retro_id: Id, event: str, payload: Mapping[str, Any], *, now_ms: int | None = None
+    ) -> BoardChanged:
+        """Announce something that is not kept: nothing changes, nor does the board's life.
+
+        event: lower-case letters and dashes. payload: at most 16 KiB as JSON, announced as it is. The answer tells
+        where the board stands. Source: lua/v1/board/relay.lua. O(1).
+        """
+        keys = self._keys(retro_id)
+        values = {"event": event, "payload": checked.relayed_json(payload), "now_ms": _clock(now_ms)}
+        return replies.relayed(await self.store.run("board/relay", (keys.meta, keys.feed), values))
 
     async def touch(self, retro_id: Id) -> bool:
         """Give the board its whole life again; False: there is none. Source: lua/v1/board/touch.lua. O(1)."""

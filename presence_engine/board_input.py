@@ -16,6 +16,7 @@ MAX_VOTERS: Final = 2000
 MAX_VOTES: Final = 3
 MAX_TEXT_BYTES: Final = 4096
 MAX_GROUPING_BYTES: Final = 1_048_576
+MAX_RELAYED_BYTES: Final = 16_384
 FIRST_LAYOUT: Final = "init-layout"
 SOURCES: Final = frozenset({"drag", "drag-stop", "bulk", FIRST_LAYOUT})
 
@@ -96,6 +97,18 @@ def groups_json(value: Mapping[str, str]) -> str:
     encoded = texts_json(value, "itemGroups")
     for item in value:
         canonical_id(item, "itemGroups")
+    return encoded
+
+
+def relayed_json(value: object) -> str:
+    """An object that is passed on as it is."""
+    try:
+        encoded = to_json(value)
+        size = len(encoded.encode())
+    except (ValueError, RecursionError):
+        raise InvalidInput("payload", "must be an object of plain JSON") from None
+    if not isinstance(value, Mapping) or size > MAX_RELAYED_BYTES:
+        raise InvalidInput("payload", f"must be an object of at most {MAX_RELAYED_BYTES} bytes as JSON")
     return encoded
 
 

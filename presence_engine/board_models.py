@@ -205,6 +205,13 @@ class VotesReplaced(BoardChange, frozen=True):
     all_user_votes: Mapping[str, Mapping[str, int]]
 
 
+class Relayed(BoardChange, frozen=True):
+    """No change, but something told to everybody at the board. payload_json: the payload as JSON text."""
+
+    event: str
+    payload_json: str
+
+
 class ActionsReplaced(BoardChange, frozen=True):
     """action_items: all of them, in the order they were added. item_id: the one that was `what`."""
 

@@ -134,6 +134,13 @@ def touched(reply: Reply) -> bool:
     return word(reply) == "touched"
 
 
+def relayed(reply: Reply) -> models.BoardChanged:
+    match word(reply), *reply[1:]:
+        case "relayed", now, created, version, updated:
+            return models.BoardChanged(now, BoardPosition(created, version, updated))
+    raise _unknown(reply)
+
+
 def votes(reply: Reply) -> dict[str, dict[str, int]]:
     match word(reply), *reply[1:]:
         case "votes", *fields:
@@ -195,12 +202,18 @@ def _actions_change(now_ms: int, at: BoardPosition, entries: Entries) -> models.
     return models.ActionsReplaced(now_ms, at, cast(Any, what), item_id, items)
 
 
+def _relay(now_ms: int, at: BoardPosition, entries: Entries) -> models.BoardChange:
+    ((event, payload_json),) = entries
+    return models.Relayed(now_ms, at, event, payload_json)
+
+
 _CHANGES: Final[Mapping[str, Callable[[int, BoardPosition, Entries], models.BoardChange]]] = {
     "move": _moves,
     "fill": _fill,
     "group": _group,
     "vote": _vote,
     "actions": _actions_change,
+    "relay": _relay,
 }
 
 

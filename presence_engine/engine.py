@@ -4,6 +4,7 @@ import asyncio
 import json
 import secrets
 import string
+import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
@@ -70,6 +71,7 @@ class PresenceEngine:
         self.keys = Keyspace(self.settings.partitions, self.settings.prefix)
         self.on_removed: Callable[[Sequence[Removal]], None] | None = None
         self.on_deadline: Callable[[int], None] | None = None
+        self.clock_ahead_ms = 0
         self._beats = HeartbeatBatch(self._send_beats)
 
     async def __aenter__(self) -> Self:
@@ -101,6 +103,10 @@ class PresenceEngine:
     async def ping(self) -> bool:
         """Ask Redis for a sign of life."""
         return bool(await self.store.command("PING") == b"PONG")
+
+    def now_ms(self) -> int:
+        """Tell the time of the Redis clock as last seen, going on with this process's."""
+        return int(time.time() * 1000) + self.clock_ahead_ms
 
     async def server(self) -> str:
         """Name the server that answers, such as `Redis 7.0.15` or `Valkey 9.1.2`."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -121,6 +122,8 @@ class Node:
         keys = [self.engine.keys.nodes(part) for part in ("leases", "condemned", "gone")]
         values = {"node": self.engine.node, "name": self.name, "lease_ms": self.lease_ms, "now_ms": ""}
         lease = replies.renewed(await self.engine.store.run("presence/renew", keys, values))
+        if lease is not None:
+            self.engine.clock_ahead_ms = lease.now_ms - int(time.time() * 1000)
         if lease is None:
             log.warning("this node was taken for dead; it goes on under a new id")
             self.engine.node, self._condemned = new_node_id(), True

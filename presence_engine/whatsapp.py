@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -29,6 +29,16 @@ def signature_matches(secret: str, body: bytes, header: str | None) -> bool:
     expected = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     given = (header or "").encode("utf-8", "surrogatepass")
     return hmac.compare_digest(expected.encode(), given) and secret != ""
+
+
+def verification_answer(verify_token: str, query: Mapping[str, str]) -> str | None:
+    """Return what to answer, as plain text, to the GET by which the network checks a new webhook; None = refuse it.
+
+    query: `hub.mode`, `hub.verify_token` and `hub.challenge` of that request. An empty verify_token verifies nothing.
+    """
+    given = query.get("hub.verify_token", "").encode("utf-8", "surrogatepass")
+    known = hmac.compare_digest(verify_token.encode(), given) and verify_token != ""
+    return query.get("hub.challenge") if known and query.get("hub.mode") == "subscribe" else None
 
 
 def read_notification(payload: object) -> Notification:

@@ -6,6 +6,7 @@
 --   group    user ␞ timestamp ␞ itemGroups ␞ signatureColors
 --   vote     user ␞ group ␞ votes ␞ voter, then voter ␞ votes … of everybody
 --   actions  what ␞ id (what = added, updated or deleted), then id ␞ record … of all of them, in no order
+--   relay    event ␞ payload as JSON                    relay.lua's own: no change, the head is where the board stands
 -- position, user, source, group, votes (before voter), itemGroups and signatureColors are JSON as given; the votes of a
 -- voter are group ␟ number ␟ group ␟ number … (U+001F); an action item's record is shared/action.lua's.
 local META, POSITIONS, GROUPING, ACTIONS, VOTES, FEED = unpack(KEYS, 1, 6)

@@ -1,10 +1,11 @@
 -- The only remover. Connections and users are collected, then taken out of every structure at once.
+-- Functions here read KEYS and ARGV, not a script's locals: a closure pays for every local it captures.
 local gone = { slots = {}, nodes = {}, users = {}, reasons = {}, counts = {} }
 
 -- One connection (a token: '~' when in grace) is to go; its user's record is the caller's to change.
 local function drop(user, token)
   gone.slots[#gone.slots + 1] = user .. '\31' .. token
-  local node = node_key(token)
+  local node = string.match(token, '^~?(........)')
   gone.nodes[node] = (gone.nodes[node] or 0) + 1
 end
 
@@ -16,10 +17,10 @@ end
 
 -- Take a user without connections out. `reason` is announced; one that was not the user's own doing is also kept for a
 -- while, so that a later heartbeat can be told why.
-local function remove_user(user, record, reason)
+local function remove_user(user, public, reason)
   gone.users[#gone.users + 1] = user
-  note('-', user, record.id, record.name, reason)
-  redis.call('HDEL', user_key(user), ROOM)
+  entries[#entries + 1] = '-\30' .. user .. '\30' .. string.match(public, '^[^\30]*\30[^\30]*\30') .. reason
+  redis.call('HDEL', KEYS[6] .. 'user:' .. user, ARGV[1])
   gone.counts[reason] = (gone.counts[reason] or 0) + 1
   if reason ~= 'left' and reason ~= 'disconnected' then
     gone.reasons[#gone.reasons + 1] = user
@@ -30,22 +31,22 @@ end
 -- `lowest`: the slots are the lowest ranks of the deadlines, which is cheaper to say than their names.
 local function remove_gone(now, lowest)
   if lowest then
-    redis.call('ZREMRANGEBYRANK', DEADLINES, 0, #gone.slots - 1)
+    redis.call('ZREMRANGEBYRANK', KEYS[1], 0, #gone.slots - 1)
   else
     for from = 1, #gone.slots, 1000 do
-      redis.call('ZREM', DEADLINES, unpack(gone.slots, from, math.min(from + 999, #gone.slots)))
+      redis.call('ZREM', KEYS[1], unpack(gone.slots, from, math.min(from + 999, #gone.slots)))
     end
   end
   for node, connections in pairs(gone.nodes) do
-    if redis.call('HINCRBY', node, ROOM, -connections) <= 0 then
-      redis.call('HDEL', node, ROOM)
+    if redis.call('HINCRBY', node_key(node), ARGV[1], -connections) <= 0 then
+      redis.call('HDEL', node_key(node), ARGV[1])
     end
   end
   if #gone.users > 0 then
-    redis.call('HDEL', MEMBERS, unpack(gone.users))
-    redis.call('ZREM', ROSTER, unpack(gone.users))
+    redis.call('HDEL', KEYS[2], unpack(gone.users))
+    redis.call('ZREM', KEYS[3], unpack(gone.users))
   end
-  local day = PARTITION .. 'removals:' .. math.floor(now / 86400000)
+  local day = KEYS[6] .. 'removals:' .. math.floor(now / 86400000)
   for reason, users in pairs(gone.counts) do
     if redis.call('HINCRBY', day, reason, users) == users then
       redis.call('PEXPIRE', day, 2592000000)

@@ -9,7 +9,7 @@
 -- COST O(log n), 4 commands at any size
 --- @include clock
 local now = clock(ARGV[1])
-if redis.call('ZCOUNT', KEYS[1], '-inf', now) > 0 then
+if redis.call('ZCOUNT', KEYS[1], '-inf', string.format('%d', now)) > 0 then
   return {'due'}
 end
 local meta = redis.call('HGET', KEYS[2], '')

@@ -36,7 +36,7 @@ if grace == 0 then
   remove_connection(user, record, connection)
   local stays = record.connections ~= NO_CONNECTIONS
   if not stays then
-    remove_user(user, record, 'disconnected')
+    remove_user(user, record.public, 'disconnected')
   end
   remove_gone(now)
   return {'removed', now, publish(stored[1], now, stays and user, stays and write_record(record))}
@@ -44,8 +44,8 @@ end
 local slot = user .. '\31' .. connection
 local deadline = tonumber(redis.call('ZSCORE', DEADLINES, slot))
 local seen_at = deadline - tonumber(ARGV[5])
-if seen_at > (tonumber(record.seen_at) or record.joined_at) then
-  record.seen_at = string.format('%.0f', seen_at)
+if seen_at > tonumber(record.seen_at ~= '' and record.seen_at or record.joined_at) then
+  record.seen_at = string.format('%d', seen_at)
 end
 deadline = math.min(deadline, now + grace)
 record.connections = without(record.connections, connection) .. '~' .. connection .. '\31'

@@ -12,22 +12,24 @@
 -- COST O(k log n) for k slots; 2 commands, one when all lie within the slack
 --- @include clock
 local now, slack = clock(ARGV[4]), tonumber(ARGV[3])
-local life = ARGV[2] + slack
-local target, renew_before = now + life, now + ARGV[2]
-local half = life / 2
-local window = math.floor(now / half)
-local scores = redis.call('ZMSCORE', KEYS[1], unpack(ARGV, 5))
-local alive, moves, n, stale = {}, {}, 0, {}
+local life, renew_before = ARGV[2] + slack, now + ARGV[2]
+-- A deadline below this was written in an earlier half life. The first write of a slot in each half life also renews the
+-- keys' own expiry, so no write has to ask for it.
+local this_half = now - now % (life / 2) + life
+local slots, scores = ARGV, redis.call('ZMSCORE', KEYS[1], unpack(ARGV, 5))
+local alive, moves, n, target, stale = {}, {}, 0, nil, nil
 for i = 1, #scores do
-  local score = scores[i] and tonumber(scores[i]) or 0
+  local score = scores[i] and scores[i] + 0 or 0
   if score > now then
     alive[i] = '1'
     if score < renew_before then
-      moves[n + 1], moves[n + 2] = target, ARGV[i + 4]
+      -- As text: a number would be written out as a fraction, once a slot.
+      target = target or string.format('%d', now + life)
+      moves[n + 1], moves[n + 2] = target, slots[i + 4]
       n = n + 2
-      -- The first write of a slot in each half life also renews the keys' own expiry, so no write has to ask for it.
-      if math.floor((score - life) / half) ~= window then
-        stale[#stale + 1] = ARGV[i + 4]
+      if score < this_half then
+        stale = stale or {}
+        stale[#stale + 1] = slots[i + 4]
       end
     end
   else
@@ -37,7 +39,7 @@ end
 if n > 0 then
   redis.call('ZADD', KEYS[1], unpack(moves))
 end
-if #stale > 0 then
+if stale then
   local room = KEYS[2] .. 'room:' .. ARGV[1]
   local keys = { [KEYS[1]] = true, [room .. ':members'] = true, [room .. ':roster'] = true,
     [KEYS[2] .. 'due'] = true, [KEYS[2] .. 'rooms'] = true }

@@ -22,22 +22,25 @@
 -- COST O(log n), 11–16 commands
 --- @include clock
 --- @include room
+--- @include expiry
 --- @include record
 --- @include change
---- @include member
-local user, connection, life = ARGV[2], ARGV[3], tonumber(ARGV[5])
+local user, connection, adopting, life = ARGV[2], ARGV[3], ARGV[7] == 'adopt', tonumber(ARGV[5])
 local now = clock(ARGV[8])
-if is_due(now) then
+-- Numbers are handed on as text: Redis writes one out the slow way, as a fraction.
+local now_text, deadline = string.format('%d', now), string.format('%d', now + life)
+if is_due(now_text) then
   return {'due'}
 end
 local stored = redis.call('HMGET', MEMBERS, '', user)
-local meta, record, before = stored[1], nil, stored[2]
+local meta, before = stored[1], stored[2]
+local record
 if before then
   record = read_record(before)
-  if ARGV[7] == 'adopt' and has(record.connections, '~' .. connection) then
+  if adopting and has(record.connections, '~' .. connection) then
     return {'absent', ''}
   end
-elseif ARGV[7] == 'adopt' then
+elseif adopting then
   return {'absent', redis.call('HGET', removed_key(), user) or ''}
 else
   local capacity = tonumber(ARGV[6])
@@ -45,25 +48,23 @@ else
   if capacity > 0 and count >= capacity then
     return {'full', count}
   end
-  record = { joined_at = tonumber(ARGV[7]) or now, connections = NO_CONNECTIONS, seen_at = '', id = '', name = '', data = '' }
+  record = { joined_at = tonumber(ARGV[7]) and ARGV[7] or now_text, connections = NO_CONNECTIONS, public = '\30\30' }
 end
 
-local adopting, renamed = ARGV[7] == 'adopt', false
-local deadline, node = now + life, node_key(connection)
+local public = record.public
 if not adopting then
-  local id, name, data = string.match(ARGV[4], '^([^\30]*)\30([^\30]*)\30(.*)$')
-  assert(id, 'BADARG public')
-  name, data = name ~= '' and name or record.name, data ~= '' and data or record.data
-  renamed = id ~= record.id or name ~= record.name or data ~= record.data
-  record.id, record.name, record.data = id, name, data
+  public = renewed_public(public, string.match(ARGV[4], '^([^\30]*)\30([^\30]*)\30(.*)$'))
 end
-local added = 0
+local renamed = public ~= record.public
+record.public, record.seen_at = public, ''
+local added, node = 0, node_key(connection)
 -- Before the removals: a key that is emptied loses its expiry.
 redis.call('ZADD', DEADLINES, 'GT', deadline, user .. '\31' .. connection)
-for token in string.gmatch(record.connections, '\31(~[^\31]+)') do
-  drop(user, token)
-end
-if #gone.slots > 0 then
+if string.find(record.connections, '\31~', 1, true) then
+--- @include member
+  for token in string.gmatch(record.connections, '\31(~[^\31]+)') do
+    drop(user, token)
+  end
   record.connections = string.gsub(record.connections, '\31~[^\31]+', '')
   remove_gone(now)
   added = -#gone.slots
@@ -74,7 +75,6 @@ if not has(record.connections, connection) then
   redis.call('HINCRBY', node, ROOM, 1)
 end
 keep(node, life)
-record.seen_at = ''
 
 local value = write_record(record)
 local epoch, seq, count, connections
@@ -90,7 +90,7 @@ elseif renamed then
 end
 redis.call('ZADD', DUE, 'LT', deadline, ROOM)
 if #entries > 0 or added ~= 0 then
-  epoch, seq, count, connections = publish(meta, now, user, value)
+  epoch, seq, count, connections = publish(meta, now_text, user, value)
 else
   if value ~= before then
     redis.call('HSET', MEMBERS, user, value)
@@ -101,4 +101,4 @@ keep_room(life)
 if KEYS[8] then
   keep(KEYS[8], life)
 end
-return {before and 'rejoined' or 'joined', now, record.joined_at, epoch, seq, count, connections}
+return {before and 'rejoined' or 'joined', now, tonumber(record.joined_at), epoch, seq, count, connections}

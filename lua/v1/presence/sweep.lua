@@ -21,16 +21,16 @@
 --- @include change
 --- @include member
 local now = clock(ARGV[3])
-local slots = redis.call('ZRANGEBYSCORE', DEADLINES, '-inf', now, 'LIMIT', 0, ARGV[2])
+local slots = redis.call('ZRANGEBYSCORE', DEADLINES, '-inf', string.format('%d', now), 'LIMIT', '0', ARGV[2])
 
 -- The room's next visit: a lower bound again equal to its earliest deadline.
 local function next_deadline()
-  local earliest = redis.call('ZRANGE', DEADLINES, 0, 0, 'WITHSCORES')[2]
+  local earliest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
   if earliest then
-    redis.call('ZADD', DUE, earliest, ROOM)
+    redis.call('ZADD', KEYS[4], earliest, ARGV[1])
     return tonumber(earliest)
   end
-  redis.call('ZREM', DUE, ROOM)
+  redis.call('ZREM', KEYS[4], ARGV[1])
   return -1
 end
 
@@ -38,49 +38,42 @@ if #slots == 0 then
   return {'clear', now, next_deadline()}
 end
 
-local users, tokens, expired = {''}, {}, {}
+local users, tokens = {''}, {}
 for i, slot in ipairs(slots) do
-  local user, token = string.match(slot, '^([^\31]*)\31(.*)$')
-  tokens[i] = token
-  if not expired[user] then
-    users[#users + 1] = user
-    expired[user] = {}
-  end
-  table.insert(expired[user], token)
+  users[i + 1], tokens[i] = string.match(slot, '^([^\31]*)\31(.*)$')
 end
 local stored = redis.call('HMGET', MEMBERS, unpack(users))
-local removed, stay = {}, {}
-for i = 2, #users do
-  local user, record = users[i], read_record(stored[i])
-  local reason = 'disconnected'
-  for _, token in ipairs(expired[user]) do
-    remove_connection(user, record, token)
-    if string.sub(token, 1, 1) ~= '~' then
-      reason = 'inactivity_timeout'
-      note_connection(user, token, reason, '')
-    end
+local answer, at = {'swept', now, 0, '', 0, 0, 0}, 7
+-- Of users who keep other connections: what is left of the record, and whether one timed out.
+local left, timed_out = {}, {}
+for i, token in ipairs(tokens) do
+  local user, reason = users[i + 1], 'disconnected'
+  if string.byte(token) ~= 126 then
+    reason = 'inactivity_timeout'
+    note_connection(user, token, reason, '')
   end
-  local last = record.connections == NO_CONNECTIONS
-  if last then
-    remove_user(user, record, reason)
+  drop(user, token)
+  local record = without(left[user] or stored[i + 1], token)
+  local public = string.match(record, '^%d+\30\31\30%d*\30(.*)$')
+  if public then
+    remove_user(user, public, timed_out[user] or reason)
+    left[user] = nil
   else
-    stay[#stay + 1] = user
-    stay[#stay + 1] = write_record(record)
+    left[user] = record
+    timed_out[user] = reason == 'inactivity_timeout' and reason or timed_out[user]
   end
-  for j, token in ipairs(expired[user]) do
-    local own = string.sub(token, 1, 1) == '~' and 'disconnected' or 'inactivity_timeout'
-    for _, field in ipairs({user, token, own, last and j == #expired[user] and 1 or 0}) do
-      removed[#removed + 1] = field
-    end
-  end
+  answer[at + 1], answer[at + 2], answer[at + 3], answer[at + 4] = user, token, reason, public and 1 or 0
+  at = at + 4
 end
 remove_gone(now, true)
+local stay = {}
+for user, record in pairs(left) do
+  stay[#stay + 1] = user
+  stay[#stay + 1] = record
+end
 if #stay > 0 then
   redis.call('HSET', MEMBERS, unpack(stay))
 end
-local upcoming = next_deadline()
-local answer = {'swept', now, upcoming, publish(stored[1], now)}
-for _, field in ipairs(removed) do
-  answer[#answer + 1] = field
-end
+answer[3] = next_deadline()
+answer[4], answer[5], answer[6], answer[7] = publish(stored[1], now)
 return answer

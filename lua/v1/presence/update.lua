@@ -31,11 +31,10 @@ local record = stored[2] and read_record(stored[2])
 if not record or not has(record.connections, connection) then
   return {'absent'}
 end
-local name = ARGV[4] ~= '' and ARGV[4] or record.name
-local data = ARGV[5] ~= '' and ARGV[5] or record.data
-if name == record.name and data == record.data then
+local public = renewed_public(record.public, string.match(record.public, '^[^\30]*'), ARGV[4], ARGV[5])
+if public == record.public then
   return {'unchanged', now, position(stored[1])}
 end
-record.name, record.data = name, data
+record.public = public
 note_member('~', user, record)
 return {'updated', now, publish(stored[1], now, user, write_record(record))}

@@ -1,0 +1,111 @@
+"""The shapes that clients rely on, field by field."""
+
+import json
+
+from presence_engine.chat_models import ChatMessage, ChatRoom, IncomingMessage, MessageContent
+from presence_engine.chat_wire import (
+    iso_time,
+    message_json,
+    new_room_complete_json,
+    new_room_json,
+    new_room_with_message_json,
+    room_json,
+)
+
+AT = 1_800_000_000_007
+ISO = "2027-01-15T08:00:00.007Z"
+FIELDS_21 = [
+    "id", "room_id", "user_id", "content_type", "content_text", "wa_message_id", "status", "reply_to_wa_message_id",
+    "reaction_emoji", "reaction_to_wa_message_id", "status_timestamp", "media_type", "media_id", "gcs_filename",
+    "gcs_url", "file_size", "mime_type", "original_filename", "metadata", "created_at", "updated_at",
+]  # fmt: skip
+ROOM_FIELDS = [
+    "room_id", "room_phone", "room_title", "room_created_at", "room_updated_at", "leads_info", "last_message",
+    "last_message_text", "last_message_timestamp", "last_message_type", "unread_count", "message_count", "participants",
+]  # fmt: skip
+
+
+def message(**content: object) -> ChatMessage:
+    return ChatMessage("room", 3, AT, None, MessageContent(**content))  # type: ignore[arg-type]
+
+
+def room(last: ChatMessage | None, **leads: object) -> ChatRoom:
+    return ChatRoom("room", "628785390", "Personal", "Ana", leads, AT - 7, AT, 1, 0, 1, last)
+
+
+def test_a_message_has_21_fields_null_not_missing_and_its_seq() -> None:
+    """004-3."""
+    shown = message_json(message())
+    assert list(shown) == [*FIELDS_21, "seq"]
+    given = {name: value for name, value in shown.items() if value is not None}
+    assert given == {
+        "id": "room-3", "room_id": "room", "content_type": "text", "status": "sent", "metadata": {}, "created_at": ISO,
+        "updated_at": ISO, "seq": 3,
+    }  # fmt: skip
+
+
+def test_every_field_that_was_given_is_shown_as_given() -> None:
+    content = {name: f"<{name}>" for name in MessageContent.__struct_fields__} | {"file_size": 0, "metadata": {"a": []}}
+    shown = message_json(message(**content))
+    assert {name: shown[name] for name in content} == content
+
+
+def test_times_have_milliseconds_and_end_in_z() -> None:
+    """004-14, T4.11."""
+    assert [iso_time(at) for at in (0, 999, AT)] == ["1970-01-01T00:00:00.000Z", "1970-01-01T00:00:00.999Z", ISO]
+    assert iso_time(253_402_300_799_999) == "9999-12-31T23:59:59.999Z"
+
+
+def test_a_room_has_all_its_fields_before_and_after_its_first_message() -> None:
+    """004-7."""
+    empty, full = room_json(room(None)), room_json(room(message(content_text="hi")), [{"userId": "a"}])
+    assert list(empty) == list(full) == ROOM_FIELDS
+    assert [empty[name] for name in ROOM_FIELDS[6:10]] == [None] * 4
+    assert full["last_message"] == {
+        "id": "room-3", "content_text": "hi", "content_type": "text", "created_at": ISO, "user_id": None
+    }  # fmt: skip
+    assert [full[name] for name in ROOM_FIELDS[7:]] == ["hi", ISO, "text", 1, 1, [{"userId": "a"}]]
+
+
+def test_leads_have_seven_fields_a_name_and_the_rooms_phone() -> None:
+    """004-10: what was given for the lead is shown, but name and phone are the room's own."""
+    assert room_json(room(None))["leads_info"] == {
+        "id": None, "name": "Ana", "phone": "628785390", "outstanding": None, "loan_type": None, "leads_status": None,
+        "contact_status": None,
+    }  # fmt: skip
+    leads = room_json(room(None, id=7, name="", phone="+62 878", outstanding=1.50, extra=[]))["leads_info"]
+    assert (leads["id"], leads["name"], leads["phone"], leads["outstanding"], leads["extra"]) == (
+        7, "Ana", "628785390", 1.5, []
+    )  # fmt: skip
+
+
+def test_the_first_message_announces_the_whole_room() -> None:
+    first = room(message(content_text="hi"), id=7)
+    assert new_room_complete_json(first, ["p"]) == room_json(first, ["p"]) | {"leads_id": 7}
+    assert new_room_complete_json(room(None))["leads_id"] is None
+
+
+def test_the_old_events_carry_full_data() -> None:
+    """004-6, 004-8."""
+    first = room(message(content_text="hi"), id=7)
+    head = {
+        "room_id": "room", "room_phone": "628785390", "room_title": "Personal",
+        "room_created_at": "2027-01-15T08:00:00.000Z", "room_updated_at": ISO,
+        "leads_info": {"id": 7, "phone": "628785390", "name": "Ana"},
+    }  # fmt: skip
+    assert new_room_json(first) == head | {"unread_count": 0, "last_message": None, "participants": []}
+    assert new_room_with_message_json(first, ["p"]) == head | {
+        "last_message_text": "hi", "last_message_timestamp": ISO, "last_message_type": "text", "unread_count": 1,
+        "participants": ["p"],
+    }  # fmt: skip
+
+
+def test_all_of_it_is_json() -> None:
+    shown = new_room_complete_json(room(message(metadata={"n": 10**30, "e": "🎉"}), list=[]))
+    assert json.loads(json.dumps(shown)) == shown
+
+
+def test_an_incoming_message_names_its_fields_as_the_wire_does() -> None:
+    assert set(FIELDS_21) - set(IncomingMessage.__struct_fields__) == {
+        "id", "room_id", "user_id", "created_at", "updated_at"
+    }  # fmt: skip
