@@ -1,0 +1,32 @@
+"""The two specifications, served."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from server.auth import Authoriser
+from server.http.answers import Json
+from server.specs import asyncapi, openapi
+
+
+class SpecRoutes:
+    """openapi.json and asyncapi.json, built once."""
+
+    def __init__(self, authoriser: Authoriser) -> None:
+        release = version("presence-engine")
+        self._authoriser = authoriser
+        self._documents: dict[str, dict[str, Any]] = {
+            "/openapi.json": openapi.document(release),
+            "/asyncapi.json": asyncapi.document(release),
+        }
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return [Route(path, self.document) for path in self._documents]
+
+    async def document(self, request: Request) -> Response:
+        self._authoriser.bearer(request.headers)
+        return Json(self._documents[request.url.path])

@@ -1,0 +1,56 @@
+"""New connections: how many an address may open a second, and what becomes of those that never say who they are."""
+
+from collections import OrderedDict
+from collections.abc import MutableMapping
+from typing import Final
+from urllib.parse import parse_qs
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from server.limits import TokenBucket
+from server.metrics import REFUSALS
+from server.refusals import Refusal
+
+_REMEMBERED: Final = 10_000
+
+
+class ConnectRate:
+    """An ASGI layer before Socket.IO: more than `a_second` new connections of one address are refused with 429.
+
+    0 means no bound. The addresses seen last are remembered, 10,000 of them.
+    """
+
+    def __init__(self, app: ASGIApp, a_second: int) -> None:
+        self._app, self._a_second = app, a_second
+        self._buckets: MutableMapping[str, TokenBucket] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._a_second and _is_new(scope) and not self._bucket(scope).take():
+            await self._refuse(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _bucket(self, scope: Scope) -> TokenBucket:
+        address = (scope.get("client") or ("",))[0]
+        bucket = self._buckets.pop(address, None) or TokenBucket(self._a_second, self._a_second)
+        self._buckets[address] = bucket
+        if len(self._buckets) > _REMEMBERED:
+            del self._buckets[next(iter(self._buckets))]
+        return bucket
+
+    @staticmethod
+    async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = Refusal("rate_limited", "too many new connections from this address")
+        REFUSALS.labels(refusal.code).inc()
+        if scope["type"] == "websocket":
+            # Before it is accepted, a close becomes an HTTP refusal of the handshake.
+            await send({"type": "websocket.close", "code": 1013})
+            return
+        answer = JSONResponse({"success": False, "error": refusal.body()}, refusal.status)
+        await answer(scope, receive, send)
+
+
+def _is_new(scope: Scope) -> bool:
+    """A handshake has no session id yet; later polls and upgrades carry one."""
+    return "sid" not in parse_qs(scope.get("query_string", b"").decode("latin-1"))
