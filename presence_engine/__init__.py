@@ -78,12 +78,14 @@ from presence_engine.errors import (
     InvalidInput,
     PresenceError,
     StoreUnavailable,
+    TooLarge,
 )
 from presence_engine.feed import Feed
 from presence_engine.ids import canonical_id
 from presence_engine.models import (
     Absent,
     Beat,
+    CondemnedNode,
     Detached,
     DueRooms,
     Full,
@@ -91,17 +93,23 @@ from presence_engine.models import (
     Kicked,
     Lease,
     Left,
+    Limited,
     LiveRoom,
     Member,
+    NodeLease,
+    Nodes,
     Page,
     Position,
     Reason,
     Removal,
     RoomOfUser,
     Rooms,
+    SweepLag,
     Updated,
 )
 from presence_engine.nodes import Node
+from presence_engine.overview import nodes, store_figures, sweep_lag
+from presence_engine.phones import canonical_phone, room_of_phone
 from presence_engine.settings import EngineSettings, RoomRules
 from presence_engine.sweeper import Sweeper
 from presence_engine.whatsapp import (
@@ -136,6 +144,7 @@ __all__ = [
     "ChatMessage",
     "ChatRoom",
     "ChatRules",
+    "CondemnedNode",
     "ConfigurationError",
     "ConnectionOut",
     "ContractBroken",
@@ -153,6 +162,7 @@ __all__ = [
     "Kicked",
     "Lease",
     "Left",
+    "Limited",
     "LiveRoom",
     "Member",
     "MemberJoined",
@@ -164,6 +174,8 @@ __all__ = [
     "Move",
     "NetChange",
     "Node",
+    "NodeLease",
+    "Nodes",
     "OutgoingMessage",
     "Page",
     "Position",
@@ -183,12 +195,15 @@ __all__ = [
     "RoomRules",
     "Rooms",
     "StoreUnavailable",
+    "SweepLag",
     "Sweeper",
+    "TooLarge",
     "UnknownRoom",
     "Updated",
     "VotesReplaced",
     "audit",
     "canonical_id",
+    "canonical_phone",
     "decode_board_change",
     "decode_change",
     "decode_chat_change",
@@ -197,11 +212,15 @@ __all__ = [
     "new_room_complete_json",
     "new_room_json",
     "new_room_with_message_json",
+    "nodes",
     "read_incoming",
     "read_notification",
     "read_outgoing",
     "room_json",
+    "room_of_phone",
     "room_unread_json",
     "signature_matches",
+    "store_figures",
+    "sweep_lag",
     "verification_answer",
 ]

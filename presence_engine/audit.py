@@ -8,7 +8,8 @@ from typing import Final
 import msgspec
 
 from presence_engine import replies
-from presence_engine.engine import MAX_PAGE, PresenceEngine
+from presence_engine.engine import PresenceEngine
+from presence_engine.inputs import MAX_PAGE
 from presence_engine.models import AuditPage
 
 _ATTEMPTS: Final = 5

@@ -23,8 +23,11 @@ SOURCES: Final = frozenset({"drag", "drag-stop", "bulk", FIRST_LAYOUT})
 Id = str | int
 
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
 def to_json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def id_json(value: object, field: str) -> str:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
-from presence_engine import replies
+from presence_engine import inputs, replies
 from presence_engine.batching import HeartbeatBatch
 from presence_engine.errors import ConfigurationError, InvalidInput
 from presence_engine.feed import Feed
 from presence_engine.ids import canonical_id
+from presence_engine.inputs import MAX_PAGE
 from presence_engine.keys import Keyspace
 from presence_engine.models import (
     Absent,
@@ -24,6 +25,7 @@ from presence_engine.models import (
     Joined,
     Kicked,
     Left,
+    Limited,
     Page,
     Position,
     Removal,
@@ -35,7 +37,6 @@ from presence_engine.replies import NODE_LENGTH, RECORD_SEPARATOR, UNIT_SEPARATO
 from presence_engine.settings import EngineSettings
 from presence_engine.store import Store
 
-MAX_PAGE: Final = 1000
 SWEEP_LIMIT: Final = 100
 Id = str | int
 
@@ -133,15 +134,16 @@ class PresenceEngine:
         username: str | None = None,
         data: dict[str, Any] | None = None,
         now_ms: int | None = None,
-    ) -> Joined | Full:
+    ) -> Joined | Full | Limited:
         """Join a connection of a user to a room.
 
         username (1–128 UTF-8 bytes) and data (JSON object, at most 4 KiB) replace what the member shows; None keeps it.
         The user's first `joined_at_ms` stays; the user's connections that wait in grace are taken over. Full: the
-        room's capacity is reached, nothing changed. Joining again renews the deadline.
+        room's capacity is reached; Limited: a bound of the user is; nothing changed then. Joining again renews the
+        deadline. Raises TooLarge for data beyond its bytes.
         Source: lua/v1/presence/join.lua. O(log n).
         """
-        public = RECORD_SEPARATOR.join((_id_json(user), _name_json(username), _data_json(data)))
+        public = RECORD_SEPARATOR.join((inputs.id_json(user), inputs.name_json(username), inputs.data_json(data)))
         outcome = await self._join(room, user, connection, public, "join", now_ms)
         assert not isinstance(outcome, Absent)  # noqa: S101 - only adopting can find nobody
         return outcome
@@ -156,20 +158,20 @@ class PresenceEngine:
         username: str | None = None,
         data: dict[str, Any] | None = None,
         now_ms: int | None = None,
-    ) -> Joined | Full:
+    ) -> Joined | Full | Limited:
         """Join again a connection that this process still holds and Redis has lost, with the user's first
         `joined_at_ms`.
 
         Where the user is present already it is a join like any other. Source: lua/v1/presence/join.lua. O(log n).
         """
-        public = RECORD_SEPARATOR.join((_id_json(user), _name_json(username), _data_json(data)))
+        public = RECORD_SEPARATOR.join((inputs.id_json(user), inputs.name_json(username), inputs.data_json(data)))
         outcome = await self._join(room, user, connection, public, str(joined_at_ms), now_ms)
         assert not isinstance(outcome, Absent)  # noqa: S101 - only adopting can find nobody
         return outcome
 
     async def _join(
         self, room: Id, user: Id, connection: str, public: str, mode: str, now_ms: int | None
-    ) -> Joined | Full | Absent:
+    ) -> Joined | Full | Limited | Absent:
         room_id, user_id = canonical_id(room, "roomId"), canonical_id(user, "userId")
         rules = self.settings.rules(room_id)
         keys: Sequence[str] = self.keys.room(room_id)
@@ -181,10 +183,15 @@ class PresenceEngine:
             "connection": self._token(connection),
             "public": public,
             "life_ms": rules.life_ms,
-            "capacity": rules.capacity,
+            "bounds": f"{rules.capacity},{self.settings.max_user_connections},{self.settings.max_user_rooms}",
             "mode": mode,
         }
-        return replies.joined(await self._in_room("presence/join", room_id, keys, values, now_ms))
+        outcome = replies.joined(await self._in_room("presence/join", room_id, keys, values, now_ms))
+        if isinstance(outcome, Limited) and outcome.bound == "rooms":
+            # Of the rooms counted some may be past their deadline and not swept yet: looking sweeps them.
+            await self._where(user_id, self.keys.partition_of(room_id), now_ms)
+            outcome = replies.joined(await self._in_room("presence/join", room_id, keys, values, now_ms))
+        return outcome
 
     async def heartbeat(
         self, room: Id, user: Id, connection: str, *, adopt: bool = True, now_ms: int | None = None
@@ -265,7 +272,7 @@ class PresenceEngine:
         Source: lua/v1/presence/update.lua. O(log n).
         """
         values = self._values(room, user, connection)
-        values["name"], values["data"] = _name_json(username), _data_json(data)
+        values["name"], values["data"] = inputs.name_json(username), inputs.data_json(data)
         return replies.updated(await self._change("presence/update", values, now_ms))
 
     async def kick(
@@ -297,12 +304,12 @@ class PresenceEngine:
         deadlines. Source: lua/v1/presence/list.lua. O(log n + limit).
         """
         room_id = canonical_id(room, "roomId")
-        after_joined_at, after_user = _read_cursor(cursor)
+        after_joined_at, after_user = inputs.read_cursor(cursor)
         keys = self.keys.room(room_id)
         values = {
             "after_joined_at": after_joined_at,
             "after_user": after_user,
-            "limit": _checked_limit(limit, 0),
+            "limit": inputs.checked_limit(limit, 0),
             "detail": "names" if names_only else "full",
         }
         reply = await self._in_room("presence/list", room_id, keys[:3], values, now_ms)
@@ -354,7 +361,7 @@ class PresenceEngine:
 
         Source: lua/v1/presence/rooms.lua. O(log r + limit).
         """
-        checked = _checked_limit(limit, 0)
+        checked = inputs.checked_limit(limit, 0)
         parts = await asyncio.gather(*(self._rooms(p, checked, now_ms) for p in range(self.keys.partitions)))
         largest = sorted((room for part in parts for room in part.rooms), key=lambda room: (-room.count, room.room))
         return Rooms(sum(part.total for part in parts), largest[:checked])
@@ -377,7 +384,7 @@ class PresenceEngine:
 
     async def due(self, partition: int, *, limit: int = SWEEP_LIMIT, now_ms: int | None = None) -> DueRooms:
         """Tell which rooms of a partition a sweeper should visit. limit: 1–1000. Source: lua/v1/presence/due.lua."""
-        values = {"limit": _checked_limit(limit, 1), "now_ms": _clock(now_ms)}
+        values = {"limit": inputs.checked_limit(limit, 1), "now_ms": _clock(now_ms)}
         return replies.due_rooms(await self.store.run("presence/due", (self.keys.due(partition),), values))
 
     async def sweep(self, room: Id, *, now_ms: int | None = None) -> Sequence[Removal]:
@@ -446,58 +453,9 @@ class PresenceEngine:
         return reply
 
 
-def _as_absent(outcome: Full | Absent) -> Absent:
+def _as_absent(outcome: Full | Limited | Absent) -> Absent:
     return outcome if isinstance(outcome, Absent) else Absent()
 
 
 def _clock(now_ms: int | None) -> int | str:
     return "" if now_ms is None else now_ms
-
-
-def _id_json(user: Id) -> str:
-    """A string is the default and takes no room; a number is kept as given."""
-    return "" if isinstance(user, str) else canonical_id(user, "userId")
-
-
-def _name_json(username: str | None) -> str:
-    if username is None:
-        return ""
-    if not isinstance(username, str):
-        raise InvalidInput("username", "must be a string of 1–128 UTF-8 bytes")
-    try:
-        size = len(username.encode())
-    except UnicodeEncodeError:
-        raise InvalidInput("username", "is not valid Unicode") from None
-    if not 1 <= size <= 128:
-        raise InvalidInput("username", "must have 1–128 UTF-8 bytes")
-    return json.dumps(username, ensure_ascii=False)
-
-
-def _data_json(data: dict[str, Any] | None) -> str:
-    if data is None:
-        return ""
-    if not isinstance(data, dict):
-        raise InvalidInput("data", "must be an object")
-    try:
-        text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        size = len(text.encode())
-    except (ValueError, TypeError, RecursionError, UnicodeEncodeError):
-        raise InvalidInput("data", "must be a JSON object of finite numbers and valid Unicode") from None
-    if size > 4096:
-        raise InvalidInput("data", "must have at most 4096 bytes as JSON")
-    return text
-
-
-def _checked_limit(limit: int, least: int) -> int:
-    if isinstance(limit, bool) or not isinstance(limit, int) or not least <= limit <= MAX_PAGE:
-        raise InvalidInput("limit", f"must be an integer from {least} to {MAX_PAGE}")
-    return limit
-
-
-def _read_cursor(cursor: str | None) -> tuple[str, str]:
-    if cursor is None:
-        return "", ""
-    joined_at, colon, user = cursor.partition(":") if isinstance(cursor, str) else ("", "", "")
-    if not colon or not (joined_at.isascii() and joined_at.isdecimal() and len(joined_at) < 16):
-        raise InvalidInput("cursor", "must be the cursor of an earlier page")
-    return joined_at, canonical_id(user, "cursor")

@@ -3,6 +3,7 @@
 PresenceError
 ├── ConfigurationError   the program was set up wrongly; nothing was started
 ├── InvalidInput         an argument is refused, by name; nothing was sent to Redis
+│   └── TooLarge         because it has more bytes than it may
 ├── StoreUnavailable     Redis did not answer, or refuses to work just now; a change may or may not have been made
 └── ContractBroken       Redis answered what no script of ours answers; a bug, or somebody else's keys
 
@@ -24,6 +25,10 @@ class InvalidInput(PresenceError):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field} {message}")
         self.field = field
+
+
+class TooLarge(InvalidInput):
+    """An argument has more bytes than it may."""
 
 
 class StoreUnavailable(PresenceError):

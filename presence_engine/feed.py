@@ -230,10 +230,10 @@ class Feed:
             try:
                 await self._topology.refresh()
                 for channel, (place, handler) in list(self._wanted.items()):
-                    if self._topology.place(channel) != place:
+                    if channel in self._wanted and self._topology.place(channel) != place:
+                        moved = True
                         await self._connections[place].unsubscribe(channel)
                         await self.subscribe(channel, handler)
-                        moved = True
             except StoreUnavailable:
                 continue
             await self._drop_idle()

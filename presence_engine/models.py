@@ -70,6 +70,16 @@ class Full(msgspec.Struct, frozen=True):
     count: int
 
 
+class Limited(msgspec.Struct, frozen=True):
+    """A bound of the user is reached; nothing changed.
+
+    bound: `connections`, live ones of the user in this room, or `rooms` the user is in (on a Cluster: of one
+    partition).
+    """
+
+    bound: Literal["connections", "rooms"]
+
+
 class Absent(msgspec.Struct, frozen=True):
     """The connection (or user) is not in the room; nothing changed. reason: why it was removed, when still known."""
 
@@ -190,3 +200,32 @@ class DueRooms(msgspec.Struct, frozen=True):
     now_ms: int
     next_ms: int | None
     rooms: Sequence[str]
+
+
+class NodeLease(msgspec.Struct, frozen=True):
+    """A process that holds connections. left_ms: what is left of its lease, negative once it has run out."""
+
+    node: str
+    name: str
+    left_ms: int
+
+
+class CondemnedNode(msgspec.Struct, frozen=True):
+    """A dead process whose connections are being removed, since since_ms."""
+
+    node: str
+    reason: str
+    since_ms: int
+
+
+class Nodes(msgspec.Struct, frozen=True):
+    now_ms: int
+    leases: Sequence[NodeLease]
+    condemned: Sequence[CondemnedNode]
+
+
+class SweepLag(msgspec.Struct, frozen=True):
+    """How far sweeping is behind: the longest wait of a room that is due, and how many rooms are."""
+
+    lag_ms: int
+    rooms: int

@@ -49,7 +49,8 @@ class Node:
         self.engine, self.name, self.lease_ms = engine, name, lease_ms
         self._on_condemned, self._on_recovered = on_condemned, on_recovered
         self._breaks_seen = 0
-        self._condemned = False
+        self._had_others = False
+        self._condemned: list[str] = []
         self._steady_since_s: float | None = None
         self._reaping: dict[str, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -84,6 +85,10 @@ class Node:
                 log.warning("the lease could not be renewed: %s", error)
                 self._steady_since_s = None
                 sleep_s = _RETRY_S
+            except Exception:
+                # Whatever it was: a node that stops renewing would be taken for dead.
+                log.exception("a turn of this node failed")
+                sleep_s = _RETRY_S
             await asyncio.sleep(sleep_s)
 
     async def _turn(self) -> float:
@@ -91,8 +96,11 @@ class Node:
         breaks = self.engine.store.breaks
         lease = await self._renew()
         if self._condemned:
+            # What was joined under the old id after its removal, before this process knew, is nobody else's to remove.
+            for node in self._condemned:
+                await self._reap(node, "node_lost")
             await self._on_condemned()
-            self._condemned = False
+            self._condemned.clear()
             self._breaks_seen = breaks
         elif breaks != self._breaks_seen:
             log.info("Redis is back; comparing what this process holds")
@@ -101,6 +109,7 @@ class Node:
         longest_ms = self.lease_ms // _RENEWALS_A_LEASE
         if lease is None:
             return 0
+        self._look_for_deadlines(has_others=lease.next_ms is not None)
         for node, reason in lease.condemned:
             self._start_reaping(node, reason)
         if lease.lapsed and self._is_steady():
@@ -114,6 +123,12 @@ class Node:
             longest_ms = min(longest_ms, max(lease.next_ms - lease.now_ms, 0) + _AFTER_LAPSE_MS)
         return longest_ms / 1000
 
+    def _look_for_deadlines(self, *, has_others: bool) -> None:
+        """A node that stops by itself leaves deadlines of grace behind that no sweeper but its own was told of."""
+        if (has_others or self._had_others) and self.engine.on_deadline:
+            self.engine.on_deadline(0)
+        self._had_others = has_others
+
     def _is_steady(self) -> bool:
         since = self._steady_since_s
         return since is not None and asyncio.get_running_loop().time() - since >= self.lease_ms / 1000
@@ -126,7 +141,8 @@ class Node:
             self.engine.clock_ahead_ms = lease.now_ms - int(time.time() * 1000)
         if lease is None:
             log.warning("this node was taken for dead; it goes on under a new id")
-            self.engine.node, self._condemned = new_node_id(), True
+            self._condemned.append(self.engine.node)
+            self.engine.node = new_node_id()
             self._steady_since_s = None
         elif self._steady_since_s is None or not lease.in_time:
             self._steady_since_s = asyncio.get_running_loop().time()

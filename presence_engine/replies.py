@@ -3,7 +3,7 @@
 import datetime
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, cast
 
 from presence_engine import models
 from presence_engine.errors import ContractBroken
@@ -37,12 +37,14 @@ def _unknown(reply: Reply) -> ContractBroken:
     return ContractBroken(f"an unknown outcome: {reply[0]!r}")
 
 
-def joined(reply: Reply) -> models.Joined | models.Full | models.Absent:
+def joined(reply: Reply) -> models.Joined | models.Full | models.Limited | models.Absent:
     match word(reply):
         case "joined" | "rejoined" as outcome:
             return models.Joined(reply[1], outcome == "rejoined", reply[2], _position(reply, 3))
         case "full":
             return models.Full(reply[1])
+        case "limited":
+            return models.Limited(cast(Literal["connections", "rooms"], reply[1].decode()))
         case "absent":
             return models.Absent(cast(Reason, reply[1].decode()) if reply[1] else None)
     raise _unknown(reply)
@@ -177,6 +179,26 @@ def condemned(reply: Reply) -> list[str]:
     if word(reply) != "condemned":
         raise _unknown(reply)
     return [node.decode() for node in reply[2:]]
+
+
+def nodes(reply: Reply) -> models.Nodes:
+    if word(reply) != "nodes":
+        raise _unknown(reply)
+    now_ms, leases = reply[1], reply[2]
+    pairs = [(*_pair(entry.decode()), at_ms) for entry, at_ms in _groups(reply[3:], 2)]
+    return models.Nodes(
+        now_ms,
+        [models.NodeLease(node, name, ends_ms - now_ms) for node, name, ends_ms in pairs[:leases]],
+        [models.CondemnedNode(node, reason, now_ms - since_ms) for node, reason, since_ms in pairs[leases:]],
+    )
+
+
+def sweep_lag(parts: Sequence[Reply]) -> models.SweepLag:
+    """The longest wait and all due rooms of several partitions."""
+    if any(word(reply) != "lag" for reply in parts):
+        raise _unknown(parts[0])
+    waits = (now_ms - oldest_ms for _, now_ms, oldest_ms, _ in parts if oldest_ms >= 0)
+    return models.SweepLag(max(waits, default=0), sum(reply[3] for reply in parts))
 
 
 def reaped(reply: Reply) -> tuple[tuple[str, str] | None, int]:

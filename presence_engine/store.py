@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from redis.exceptions import MovedError, NoScriptError, ResponseError
 
-from presence_engine.batching import Pipe
+from presence_engine.batching import Pipe, end_tasks
 from presence_engine.errors import ContractBroken, StoreUnavailable
 from presence_engine.feed import Feed
 from presence_engine.scripts import ScriptLibrary
@@ -19,6 +19,8 @@ _NOT_NOW: Final = frozenset(
         *("CLUSTERDOWN", "TRYAGAIN", "ASK", "MOVED", "NOSCRIPT"),
     }
 )
+# These come from a server that is no longer the right one: only a new connection finds the right one.
+_ELSEWHERE: Final = frozenset({"READONLY", "MASTERDOWN", "CLUSTERDOWN"})
 _ATTEMPTS: Final = 3
 
 
@@ -32,6 +34,7 @@ class Store:
         self.library = library or ScriptLibrary()
         self.timeout_ms = timeout_ms
         self._topology = topology(url, timeout_ms)
+        self._looking: asyncio.Task[None] | None = None
 
     async def run(
         self, name: str, keys: Sequence[str], values: Mapping[str, object], more: Sequence[object] = ()
@@ -44,7 +47,7 @@ class Store:
         """
         script = self.library[name]
         command = (script.command, script.sha, len(keys), *keys, *script.order(values), *more)
-        for attempt in range(_ATTEMPTS):
+        for _ in range(_ATTEMPTS):
             pipe = await self._topology.pipe(keys[0])
             try:
                 reply: list[Any] = await pipe.call(*command)
@@ -58,8 +61,9 @@ class Store:
             except ResponseError as error:
                 raise await self._refused(name, pipe, error) from None
             except StoreUnavailable:
-                if attempt == 0:
-                    await self._look_again()
+                # In the background: the caller has waited long enough.
+                if self._looking is None or self._looking.done():
+                    self._looking = asyncio.create_task(self._look_again(), name="redis-topology")
                 raise
         raise StoreUnavailable(f"Redis cannot serve now: {last}")
 
@@ -74,8 +78,8 @@ class Store:
     async def _refused(name: str, pipe: Pipe, error: ResponseError) -> Exception:
         code = getattr(error, "status_code", None) or str(error).partition(" ")[0]
         if code in _NOT_NOW:
-            # A demoted master keeps its connections: only a new one finds the master.
-            await pipe.close()
+            if code in _ELSEWHERE:
+                await pipe.close()
             return StoreUnavailable(f"Redis cannot serve now: {error}")
         return ContractBroken(f"{name}: {error}")
 
@@ -110,4 +114,6 @@ class Store:
         return Feed(self._topology, on_lost=on_lost, on_restored=on_restored, timeout_ms=self.timeout_ms)
 
     async def close(self) -> None:
+        if self._looking:
+            await end_tasks([self._looking])
         await asyncio.gather(*(pipe.close() for pipe in self._topology.pipes()))

@@ -80,6 +80,10 @@ class Sweeper:
             except StoreUnavailable as error:
                 log.warning("sweep put off: %s", error)
                 wait_ms = int(_RETRY_S * 1000)
+            except Exception:
+                # Whatever it was: expired connections have to go all the same.
+                log.exception("a sweep failed")
+                wait_ms = int(_RETRY_S * 1000)
             sleep_s = min(self.interval_ms, self.interval_ms if wait_ms is None else wait_ms) / 1000
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(sleep_s, _LEAST_SLEEP_S)):

@@ -14,25 +14,53 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from presence_engine import EngineSettings, Node, PresenceEngine, PresenceError, Removal, Sweeper
+from presence_engine import (
+    BoardEngine,
+    ChatEngine,
+    ChatRules,
+    EngineSettings,
+    Node,
+    PresenceEngine,
+    PresenceError,
+    Removal,
+    Sweeper,
+)
 from server.auth import Authoriser, Authorize, room_claim
+from server.board_fanout import BoardFanout
+from server.board_view import BoardView
+from server.chat_fanout import ChatFanout
+from server.chat_participants import ChatParticipants
+from server.chat_trimmer import ChatTrimmer
 from server.fanout import Fanout
+from server.http.admin import AdminRoutes
 from server.http.answers import on_error
+from server.http.board import BoardRoutes
+from server.http.chat import ChatRoutes
 from server.http.health import HealthRoutes
+from server.http.pages import PageRoutes
 from server.http.presence import PresenceRoutes
+from server.http.security import SecurityHeaders
+from server.http.specs import SpecRoutes
+from server.http.webhook import WebhookRoutes
 from server.limits import TokenBucket
 from server.metrics import REMOVALS
 from server.reassert import Reassert
 from server.refusals import Refusal
 from server.room_policy import RoomPolicy
 from server.settings import Settings
+from server.sockets.arrivals import ConnectRate, UserSockets
+from server.sockets.board import BoardEvents
+from server.sockets.board_seats import BoardSeats
+from server.sockets.chat import ChatEvents
+from server.sockets.expiry import TokenExpiry
 from server.sockets.force_leave import ForceLeave
 from server.sockets.gateway import Gateway
 from server.sockets.presence import PresenceEvents
 from server.sockets.session import Session
 from server.sockets.transport import Codec, LocalManager, SocketServer
 
-MAX_PACKET_BYTES = 64 * 1024
+# Of one message to the server: a bulk update of a large board fits. The WebSocket layer is given the same bound.
+MAX_PACKET_BYTES = 1_000_000
 GOODBYE_S = 0.1
 
 log = logging.getLogger(__name__)
@@ -54,6 +82,8 @@ class PresenceServer:
                 partitions=settings.partitions,
                 user_index=settings.user_index,
                 sweep_interval_ms=settings.sweep_interval_ms,
+                max_user_connections=settings.max_user_connections,
+                max_user_rooms=settings.max_user_rooms,
             ),
         )
         self.engine.on_removed = _count_removals
@@ -70,12 +100,13 @@ class PresenceServer:
             cors_allowed_origins=_origins(settings),
             transports=["websocket"] if websocket_only else None,
         )
-        self.force_leave = ForceLeave(
-            settings, self.engine.settings, self.sockets, self.sessions, lambda: int(time.time() * 1000)
-        )
+        self.user_sockets = UserSockets(settings.max_user_connections)
+        self.expiry = TokenExpiry(self.sockets, settings.token_grace_ms)
+        self.force_leave = ForceLeave(settings, self.engine.settings, self.sockets, self.sessions, self.engine.now_ms)
         self.fanout = Fanout(self.engine, settings, self.sockets.send_many, self.force_leave.put_out)
         self.force_leave.fanout = self.fanout
         reassert = Reassert(self.engine, self.sessions, self.force_leave)
+        self.fanout.on_exit = reassert.departed
         self.node = Node(
             self.engine,
             settings.node_name,
@@ -93,17 +124,56 @@ class PresenceServer:
             lambda: self.node.recovering,
             reassert.restore,
         )
+        self.presence.on_refreshed = self.expiry.watch
+        boards = BoardEngine(self.engine.store, self.engine.keys, settings.board_ttl_ms)
+        self.board_view = BoardView(self.engine, boards)
+        self.board_fanout = BoardFanout(boards, self.fanout.feed, self.sockets.send_burst, self.board_view.whole)
+        self.fanout.on_restored.append(self.board_fanout.restored)
+        self.seats = BoardSeats(
+            self.engine,
+            boards,
+            settings,
+            self.sockets,
+            self.board_fanout,
+            self.board_view,
+            self.presence,
+            self.authoriser,
+        )
+        rules = ChatRules(max_messages=settings.chat_max_messages, max_age_ms=settings.chat_max_age_ms)
+        self.chat = ChatEngine(self.engine.store, self.engine.keys, rules=rules)
+        self.chat_trimmer = ChatTrimmer(self.chat)
+        self.chat_fanout = ChatFanout(
+            self.engine,
+            self.chat,
+            self.sessions,
+            self.sockets.send_many,
+            self.authoriser.check_room,
+            legacy=settings.chat_legacy_events,
+        )
         self.sweeper = Sweeper(self.engine)
         self._ready = False
+        handlers = {
+            **self.presence.handlers(),
+            **BoardEvents(boards, self.seats, self.authoriser).handlers(),
+            **ChatEvents(self.chat, self.chat_fanout, self.presence, self.authoriser).handlers(),
+        }
         for namespace in settings.namespaces:
-            gateway = Gateway(namespace, self.presence.handlers(), self.sessions, self._open, self.presence.closed)
+            gateway = Gateway(namespace, handlers, self.sessions, self._open, self._closed)
             self.sockets.register_namespace(gateway)
         self.asgi = self._application()
 
     def _application(self) -> ASGIApp:
+        chat = ChatRoutes(self.chat, ChatParticipants(self.engine), self.authoriser)
+        secret, verify_token = self.settings.chat_webhook_secret, self.settings.chat_webhook_verify_token
         routes = [
             *PresenceRoutes(self.engine, self.authoriser).routes(),
+            *BoardRoutes(self.board_view, self.authoriser).routes(),
+            *chat.routes(),
+            *WebhookRoutes(chat, self.authoriser, secret, verify_token).routes(),
+            *SpecRoutes(self.authoriser).routes(),
             *HealthRoutes(self.engine, self.authoriser, lambda: self._ready).routes(),
+            *AdminRoutes(self.engine, self.authoriser, lambda: len(self.sessions), self.settings.node_name).routes(),
+            *PageRoutes(lambda: self.node.name, demo=self.settings.demo).routes(),
         ]
         web = Starlette(
             routes=routes,
@@ -111,11 +181,22 @@ class PresenceServer:
             middleware=_middleware(self.settings),
             lifespan=lambda _app: self._lifespan(),
         )
-        return _WithSockets(socketio.ASGIApp(self.sockets), web)
+        sockets = ConnectRate(socketio.ASGIApp(self.sockets), self.settings.connect_rate)
+        return SecurityHeaders(_WithSockets(sockets, web))
 
     async def _open(self, sid: str, namespace: str, environ: Mapping[str, Any], auth: object) -> Session:
         rate, burst = self.settings.rate_limit
-        return Session(sid, namespace, TokenBucket(rate, burst), self.authoriser.open(auth, environ))
+        session = Session(sid, namespace, TokenBucket(rate, burst), self.authoriser.open(auth, environ))
+        self.user_sockets.enter(session)
+        self.expiry.watch(session)
+        self.seats.opened(session, environ)
+        return session
+
+    async def _closed(self, session: Session, reason: str) -> None:
+        self.user_sockets.leave(session)
+        self.expiry.forget(session)
+        self.chat_fanout.forget(session)
+        await asyncio.gather(self.seats.closed(session), self.presence.closed(session, reason))
 
     async def say_goodbye(self) -> None:
         """Tell every socket that this server stops, and put its connections into grace.
@@ -130,9 +211,7 @@ class PresenceServer:
         self.sockets.send_many("server:restarting", body, sessions)
         for start in range(0, len(sessions), 500):
             part = sessions[start : start + 500]
-            await asyncio.gather(
-                *(self.presence.closed(session, "server stop") for session in part), return_exceptions=True
-            )
+            await asyncio.gather(*(self._closed(session, "server stop") for session in part), return_exceptions=True)
         await asyncio.sleep(GOODBYE_S if sessions else 0)
 
     @contextlib.asynccontextmanager
@@ -140,6 +219,8 @@ class PresenceServer:
         await self.engine.start()
         await self.node.start()
         self.sweeper.start()
+        await self.chat_fanout.start()
+        self.chat_trimmer.start()
         self._ready = True
         try:
             yield
@@ -147,6 +228,10 @@ class PresenceServer:
             await self.say_goodbye()
             await self.node.stop()
             await self.sweeper.stop()
+            await self.chat_trimmer.stop()
+            await self.chat_fanout.close()
+            await self.seats.moves.close()
+            await self.board_fanout.close()
             await self.fanout.close()
             await self.engine.close()
 

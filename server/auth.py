@@ -115,12 +115,17 @@ class Authoriser:
             raise Refusal("rate_limited", f"a user may be in at most {bound} rooms")
 
     def refresh(self, session: Session, token: str) -> None:
-        """Replace the token of a live socket. Raises `forbidden` when it is another user's."""
+        """Replace the token of a live socket.
+
+        Raises `forbidden` when it is another user's, or does not open a room that the socket is in.
+        """
         if not self.enabled:
             return
         fresh = self.identity_of(token)
         if session.identity is not None and not session.identity.same_user(fresh):
             raise Refusal("forbidden", "the token belongs to another user")
+        if not all(self.allows(fresh, "join", room) for room in session.rooms):
+            raise Refusal("forbidden", "the token does not open every room this socket is in; leave those first")
         session.identity = fresh
 
     def bearer(self, headers: Mapping[str, str]) -> Identity | None:

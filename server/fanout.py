@@ -10,12 +10,23 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
-from presence_engine import Change, ConnectionOut, Feed, NetChange, Position, PresenceEngine, decode_change, fold
+from presence_engine import (
+    Change,
+    ConnectionOut,
+    Feed,
+    NetChange,
+    Position,
+    PresenceEngine,
+    StoreUnavailable,
+    decode_change,
+    fold,
+)
 from server import wire
 from server.sockets.session import Session
 
 LOG_LENGTH: Final = 512
 _BACK_TO_DIFFS: Final = 0.8
+_RETRY_S: Final = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +96,9 @@ class Fanout:
         self._engine, self._windows, self._send, self._put_out = engine, windows, send, put_out
         self._rooms: dict[str, LocalRoom] = {}
         self._resyncing: asyncio.Task[None] | None = None
+        self._compare_again = False
+        self.on_restored: list[Callable[[], None]] = []
+        self.on_exit: Callable[[Session, str], None] | None = None
         self.feed: Feed = engine.open_feed(on_lost=self._feed_lost, on_restored=self._feed_restored)
 
     def mode_of(self, room: str, count: int) -> str:
@@ -119,17 +133,22 @@ class Fanout:
         if local is None or session.closed:
             return
         local.members[session.sid] = (session, given)
-        if not local.received or _newer(at.epoch, local.epoch):
-            self._flush(local)
-            local.epoch, local.received, local.flushed, local.last = at.epoch, at.seq, at.seq, at
-            local.log.clear()
+        local.newcomers.pop(session.sid, None)
+        if not local.received:
+            self._stand_at(local, at)
             local.counts_mode = at.count > self._windows.counts_room
-        elif at.epoch == local.epoch and at.seq > local.flushed:
+        elif _newer(at.epoch, local.epoch) or (at.epoch == local.epoch and at.seq > local.flushed):
+            # The feed is behind this answer, and has yet to bring what leads up to it.
             local.newcomers[session.sid] = (at.epoch, at.seq)
-        elif at.seq < local.flushed and not local.counts_mode:
+        elif (at.epoch, at.seq) != (local.epoch, local.flushed) and not local.counts_mode:
             missing = local.since(at.epoch, at.seq)
-            if missing:
-                self._send("room:diff", wire.diff(given, fold(missing)), [session])
+            self._send("room:diff", wire.diff(given, fold(missing) if missing else _gap(local)), [session])
+
+    def _stand_at(self, local: LocalRoom, at: Position) -> None:
+        """Go on from `at`; what led up to it is not known here."""
+        local.epoch, local.received, local.flushed, local.last = at.epoch, at.seq, at.seq, at
+        local.log.clear()
+        local.newcomers = {sid: place for sid, place in local.newcomers.items() if _later(place, (at.epoch, at.seq))}
 
     def add(self, session: Session, room: str, given: str | int) -> None:
         """The socket is in the room without having been told a position (adopted):
@@ -147,8 +166,10 @@ class Fanout:
         local = self._rooms.get(room)
         if local is None:
             return
-        local.members.pop(session.sid, None)
+        was_member = local.members.pop(session.sid, None) is not None
         local.newcomers.pop(session.sid, None)
+        if was_member and self.on_exit:
+            self.on_exit(session, room)
         if session.sid not in local.watchers:
             await self._release(session, local)
 
@@ -195,8 +216,7 @@ class Fanout:
         if change.epoch != local.epoch or change.seq != local.received + 1:
             # A new life of the room, or something was missed: whoever stands before it will see the gap and ask.
             self._flush(local)
-            local.log.clear()
-            local.epoch, local.flushed = change.epoch, change.seq - 1
+            self._stand_at(local, Position(change.epoch, change.seq - 1, change.count, change.connections))
         local.received = change.seq
         local.last = Position(change.epoch, change.seq, change.count, change.connections)
         local.log.append(change)
@@ -247,8 +267,7 @@ class Fanout:
             behind = [
                 session
                 for session in sessions
-                if (at := local.newcomers.get(session.sid)) is None
-                or (at[0] == change.epoch and at[1] <= change.from_seq)
+                if not _later(local.newcomers.get(session.sid), (change.epoch, change.from_seq))
             ]
             if behind:
                 self._send("room:diff", wire.diff(given, change), behind)
@@ -272,8 +291,22 @@ class Fanout:
         log.warning("the feed was lost; %d rooms are compared when it is back", len(self._rooms))
 
     def _feed_restored(self) -> None:
+        for restored in self.on_restored:
+            restored()
+        self._compare_again = True
         if self._resyncing is None or self._resyncing.done():
-            self._resyncing = asyncio.create_task(self._compare(), name="feed-compare")
+            self._resyncing = asyncio.create_task(self._compare_all(), name="feed-compare")
+
+    async def _compare_all(self) -> None:
+        """Compare until it is done: Redis may go away again, and so may the feed."""
+        while self._compare_again:
+            self._compare_again = False
+            try:
+                await self._compare()
+            except StoreUnavailable as error:
+                log.warning("rooms could not be compared: %s", error)
+                self._compare_again = True
+                await asyncio.sleep(_RETRY_S)
 
     async def _compare(self) -> None:
         """Where a room moved while the feed was away, make every member see the gap, so that it asks."""
@@ -287,12 +320,11 @@ class Fanout:
                 if before[local.room] == (at.epoch, at.seq) or before[local.room] != (local.epoch, local.received):
                     continue
                 self._flush(local)
-                local.log.clear()
-                local.epoch, local.received, local.flushed, local.last = at.epoch, at.seq, at.seq, at
-                gap = NetChange(at.epoch, at.seq, at.seq, at.count, at.connections, 0, [], [], [])
+                self._stand_at(local, at)
                 if not local.counts_mode:
-                    self._send_diff(local, gap)
+                    self._send_diff(local, _gap(local))
                 self._send_counts(local)
+                self._change_mode(local)
 
     async def close(self) -> None:
         if self._resyncing:
@@ -301,6 +333,19 @@ class Fanout:
             if local.timer:
                 local.timer.cancel()
         await self.feed.close()
+
+
+def _gap(local: LocalRoom) -> NetChange:
+    """A diff that changes nothing: whoever stands elsewhere sees that something is missing."""
+    at = local.last
+    return NetChange(local.epoch, local.flushed, local.flushed, at.count, at.connections, 0, [], [], [])
+
+
+def _later(place: tuple[str, int] | None, than: tuple[str, int]) -> bool:
+    """Whether a socket was told the room as of a later moment."""
+    if place is None:
+        return False
+    return _newer(place[0], than[0]) or (place[0] == than[0] and place[1] > than[1])
 
 
 def _newer(epoch: str, than: str) -> bool:

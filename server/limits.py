@@ -25,3 +25,7 @@ class TokenBucket:
             return False
         self._tokens -= 1
         return True
+
+    def give_back(self, tokens: float) -> None:
+        """Give back a part of what was taken, for an event that costs less than one."""
+        self._tokens += tokens

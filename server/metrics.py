@@ -10,5 +10,6 @@ REFUSALS: Final = Counter("presence_refusals", "Refused requests by code", ["cod
 SOCKETS: Final = Gauge("presence_sockets", "Sockets connected to this process", registry=REGISTRY)
 REMOVALS: Final = Counter("presence_removals", "Connections removed by this process", ["reason"], registry=REGISTRY)
 FORCE_LEAVES: Final = Counter("presence_force_leaves", "Sockets told to leave a room", ["reason"], registry=REGISTRY)
+CLOSED: Final = Counter("presence_closed_sockets", "Sockets this process closed itself", ["reason"], registry=REGISTRY)
 SENT: Final = Counter("presence_deliveries", "Events sent to sockets by the fanout", ["event"], registry=REGISTRY)
 HTTP_SECONDS: Final = Histogram("presence_http_seconds", "HTTP requests", ["route", "status"], registry=REGISTRY)

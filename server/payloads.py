@@ -79,8 +79,87 @@ class CountRooms(msgspec.Struct):
     ids: Annotated[list[Id], msgspec.Meta(max_length=1000)]
 
 
+class Board(msgspec.Struct):
+    """A board, named by text or integer. userId: the sender, who must be the socket's user."""
+
+    retroId: Id
+    userId: Id | None = None
+
+
+class JoinBoard(Board):
+    username: str | None = None
+
+
+class MoveItems(Board):
+    """One item with its position, or positions by item for those that have none yet."""
+
+    itemId: Id | None = None
+    position: dict[str, Any] | None = None
+    itemPositions: dict[str, dict[str, Any]] | None = None
+    source: str | None = None
+
+
+class GroupItems(Board, kw_only=True):
+    itemGroups: dict[str, str]
+    signatureColors: dict[str, str]
+    timestamp: Any = None
+
+
+class CastVotes(Board, kw_only=True):
+    userVotes: dict[str, Any]
+    groupId: Id | None = None
+    votes: Any = None
+
+
+class AddAction(Board, kw_only=True):
+    task: str
+    assigneeId: Id
+    assigneeName: str | None = None
+    createdBy: Id | None = None
+
+
+class UpdateAction(Board, kw_only=True):
+    actionItemId: Id
+    task: str | None = None
+    assigneeId: Id | None = None
+    assigneeName: str | None = None
+    updatedBy: Id | None = None
+
+
+class DeleteAction(Board, kw_only=True):
+    actionItemId: Id
+
+
+class ChatRoom(msgspec.Struct):
+    """A chat room. With a userId it is also a join or a leave of the presence room of that name."""
+
+    room_id: Id
+    userId: Id | None = None
+
+
+class JoinChatRoom(ChatRoom):
+    username: str | None = None
+    data: dict[str, Any] | None = None
+
+
+class Notification(msgspec.Struct):
+    """A webhook's call, in the form of WhatsApp's Cloud API."""
+
+    entry: list[dict[str, Any]] = []
+
+
+class ReadTo(msgspec.Struct):
+    """Read up to the message `seq`; the newest one when it is left out."""
+
+    seq: int | None = None
+
+
+class ReadChatRoom(ReadTo, kw_only=True):
+    room_id: Id
+
+
 def read(shape: type[T], payload: object) -> T:
-    """Return `payload` as `shape`. Snake-case spellings of the ids are taken too; unknown fields are let pass.
+    """Return `payload` as `shape`. Both spellings of the ids are taken; unknown fields are let pass.
 
     Raises InvalidInput naming the field, or `payload` when it is no object.
     """
@@ -90,6 +169,8 @@ def read(shape: type[T], payload: object) -> T:
     for spelling, name in _SPELLINGS.items():
         if spelling in fields:
             fields.setdefault(name, fields[spelling])
+        elif name in fields:
+            fields[spelling] = fields[name]
     try:
         return msgspec.convert(fields, shape)
     except msgspec.ValidationError as error:

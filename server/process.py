@@ -15,7 +15,7 @@ from typing import Any, Final
 import uvicorn
 
 from presence_engine import ConfigurationError
-from server.app import PresenceServer
+from server.app import MAX_PACKET_BYTES, PresenceServer
 from server.logs import configure_logs
 from server.settings import Settings
 
@@ -61,10 +61,19 @@ class _Uvicorn(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 ws_per_message_deflate=False,
+                ws_max_size=MAX_PACKET_BYTES,
                 timeout_graceful_shutdown=5,
                 **options,
             )
         )
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop; a second Ctrl-C does not wait.
+
+        uvicorn would raise the signal again at the end: a failure's exit code, and no time to stop the embedded server.
+        """
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._presence.say_goodbye()

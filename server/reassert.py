@@ -3,15 +3,17 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from presence_engine import Absent, Full, PresenceEngine
+from presence_engine import Absent, Full, Limited, PresenceEngine
 from server.sockets.force_leave import ForceLeave
 from server.sockets.session import Session
 
 _BATCH: Final = 500
 _PACE_S: Final = 0.01
+_DEPARTED_MOST: Final = 8192
 
 log = logging.getLogger(__name__)
 
@@ -21,24 +23,45 @@ class Reassert:
 
     def __init__(self, engine: PresenceEngine, sessions: dict[str, Session], force_leave: ForceLeave) -> None:
         self._engine, self._sessions, self._force_leave = engine, sessions, force_leave
+        self._departed: deque[tuple[Session, str]] = deque(maxlen=_DEPARTED_MOST)
+
+    def departed(self, session: Session, room: str) -> None:
+        """A socket is out of a room. The last are remembered: a Redis that fails over may forget that they are."""
+        self._departed.append((session, room))
 
     async def recovered(self) -> None:
         """Redis was away: a connection it lost joins again with its first joinedAt, one that was removed is told.
 
         Raises StoreUnavailable when Redis goes away again; the caller repeats the whole.
         """
-        await self._each(self.restore)
+        await self._engine.start()
+        await self._each(list(self._departed), self._depart)
+        await self._each(self._held(), self.restore)
 
     async def condemned(self) -> None:
         """This node was taken for dead: only where the user is still present a connection comes back."""
-        await self._each(self._adopt)
+        await self._each(self._held(), self._adopt)
 
-    async def _each(self, assert_one: Callable[[Session, str], Awaitable[None]]) -> None:
-        held = [(session, room) for session in list(self._sessions.values()) for room in list(session.rooms)]
-        log.info("asserting %d connections", len(held))
-        for start in range(0, len(held), _BATCH):
-            await asyncio.gather(*(assert_one(session, room) for session, room in held[start : start + _BATCH]))
+    def _held(self) -> Sequence[tuple[Session, str]]:
+        return [(session, room) for session in list(self._sessions.values()) for room in list(session.rooms)]
+
+    @staticmethod
+    async def _each(
+        places: Sequence[tuple[Session, str]], assert_one: Callable[[Session, str], Awaitable[None]]
+    ) -> None:
+        log.info("asserting %d connections", len(places))
+        for start in range(0, len(places), _BATCH):
+            await asyncio.gather(*(assert_one(session, room) for session, room in places[start : start + _BATCH]))
             await asyncio.sleep(_PACE_S)
+
+    async def _depart(self, session: Session, room: str) -> None:
+        """What Redis was told before it went away it may have lost with its last second."""
+        if session.identity is None or room in session.rooms:
+            return
+        if session.closed:
+            await self._engine.detach(room, session.identity.user, session.sid)
+        else:
+            await self._engine.leave(room, session.identity.user, session.sid)
 
     async def restore(self, session: Session, room: str) -> None:
         """See that one held connection is in its room. A client that has been silent for a TTL is not brought back."""
@@ -60,7 +83,7 @@ class Reassert:
             username=membership.username,
             data=membership.data,
         )
-        if isinstance(restored, Full):
+        if isinstance(restored, (Full, Limited)):
             self._force_leave.removed(session, room, "not_in_room")
         elif session.sid not in self._sessions:
             await self._engine.detach(room, identity.user, session.sid)

@@ -2,7 +2,7 @@
 
 from typing import Any, Final, Literal
 
-from presence_engine import InvalidInput, StoreUnavailable
+from presence_engine import InvalidInput, StoreUnavailable, TooLarge
 
 Code = Literal[
     "invalid_input",
@@ -32,7 +32,7 @@ STATUS: Final[dict[str, int]] = {
 
 
 class Refusal(Exception):
-    """A request is refused with `code`; `field` names the culprit of an `invalid_input`; status overrides HTTP's."""
+    """A request is refused with `code`; `field` names the culprit; status overrides HTTP's."""
 
     def __init__(self, code: Code, message: str, *, field: str | None = None, status: int | None = None) -> None:
         super().__init__(message)
@@ -55,6 +55,8 @@ def refusal_of(error: Exception) -> Refusal:
     match error:
         case Refusal():
             return error
+        case TooLarge():
+            return Refusal("too_large", str(error), field=error.field)
         case InvalidInput():
             return Refusal("invalid_input", str(error), field=error.field)
         case StoreUnavailable():

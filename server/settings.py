@@ -114,6 +114,9 @@ class Settings:
     auth: Literal["auto", "none"] = variable(
         "PRESENCE_AUTH", kind.one_of("auto", "none"), "auto", "`none` allows production without authentication"
     )
+    token_grace_ms: int = variable(
+        "PRESENCE_TOKEN_GRACE", kind.seconds("0"), "30", "time for `auth:refresh` once a socket's token has expired"
+    )
     admin_token: str | None = variable(
         "PRESENCE_ADMIN_TOKEN",
         kind.shared_secret,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -15,6 +16,21 @@ from server.refusals import Refusal
 MAX_USERS = 1000
 
 
+class IdConvertor(Convertor[str]):
+    """An id in a path, decoded: any character, `/` and line breaks too, so that a wrong one is refused by name."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("id", IdConvertor())
+
+
 class PresenceRoutes:
     """The routes below /api that speak of presence."""
 
@@ -22,19 +38,21 @@ class PresenceRoutes:
         self._engine, self._authoriser = engine, authoriser
 
     def routes(self) -> Sequence[BaseRoute]:
-        room = "/api/chatroom/{room:path}"
+        room = "/api/chatroom/{room:id}"
         return [
             Route(f"{room}/participants", self.participants),
             Route(f"{room}/count", self.count),
             Route(f"{room}/kick", self.kick, methods=["POST"]),
             Route("/api/chatrooms/counts", self.counts, methods=["GET", "POST"]),
             Route("/api/chatrooms", self.rooms),
-            Route("/api/users/{user:path}/rooms", self.rooms_of_user),
+            Route("/api/users/{user:id}/rooms", self.rooms_of_user),
             Route("/api/analytics/removals", self.removals),
         ]
 
     async def participants(self, request: Request) -> Response:
-        room = self._readable(request)
+        # Whole members carry `data`, as `room:users:get` does: the same right.
+        full = request.query_params.get("view") == "full"
+        room = self._readable(request, "list" if full else "read")
         limit = whole(request, "limit", MAX_USERS, 1, MAX_USERS)
         view = request.query_params.get("view", "names")
         if view not in {"names", "full"}:
@@ -57,7 +75,8 @@ class PresenceRoutes:
 
     async def counts(self, request: Request) -> Response:
         if request.method == "POST":
-            ids = [canonical_id(one, "ids") for one in (await body(request, payloads.CountRooms)).ids]
+            wanted = await body(request, payloads.CountRooms)
+            ids = [_in_body(one, "ids") for one in wanted.ids]
         else:
             ids = [canonical_id(one, "ids") for one in listed(request, "ids") or ()]
             if not ids or len(ids) > MAX_USERS:
@@ -93,10 +112,7 @@ class PresenceRoutes:
         self._authoriser.check_admin(request.headers)
         room = canonical_id(request.path_params["room"], "roomId")
         wanted = await body(request, payloads.Kick)
-        try:
-            user = canonical_id(wanted.userId, "userId")
-        except InvalidInput as error:
-            raise Refusal("invalid_input", str(error), field=error.field, status=422) from None
+        user = _in_body(wanted.userId, "userId")
         outcome = await self._engine.kick(room, user, message=wanted.message)
         return fresh({"success": True, "kicked": isinstance(outcome, Kicked)})
 
@@ -105,8 +121,15 @@ class PresenceRoutes:
         days = await self._engine.removals(days=whole(request, "days", 7, 1, 30))
         return fresh({"days": [{"date": date, "removals": reasons} for date, reasons in days.items()]})
 
-    def _readable(self, request: Request) -> str:
+    def _readable(self, request: Request, action: str = "read") -> str:
         identity = self._authoriser.bearer(request.headers)
         room = canonical_id(request.path_params["room"], "roomId")
-        self._authoriser.check_room(identity, "read", room)
+        self._authoriser.check_room(identity, action, room)
         return room
+
+
+def _in_body(value: object, field: str) -> str:
+    try:
+        return canonical_id(value, field)
+    except InvalidInput as error:
+        raise Refusal("invalid_input", str(error), field=error.field, status=422) from None

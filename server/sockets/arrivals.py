@@ -1,4 +1,4 @@
-"""New connections: how many an address may open a second, and what becomes of those that never say who they are."""
+"""New connections: how many an address may open a second, and how many a user may hold."""
 
 from collections import OrderedDict
 from collections.abc import MutableMapping
@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from server.limits import TokenBucket
 from server.metrics import REFUSALS
 from server.refusals import Refusal
+from server.sockets.session import Session
 
 _REMEMBERED: Final = 10_000
 
@@ -43,12 +44,38 @@ class ConnectRate:
     async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
         refusal = Refusal("rate_limited", "too many new connections from this address")
         REFUSALS.labels(refusal.code).inc()
-        if scope["type"] == "websocket":
+        if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
             # Before it is accepted, a close becomes an HTTP refusal of the handshake.
             await send({"type": "websocket.close", "code": 1013})
             return
         answer = JSONResponse({"success": False, "error": refusal.body()}, refusal.status)
         await answer(scope, receive, send)
+
+
+class UserSockets:
+    """Counts the sockets that each user holds at this process, by what their handshakes say; most 0 means no bound."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held: dict[tuple[str, str], set[str]] = {}
+
+    def enter(self, session: Session) -> None:
+        """Count a new socket. Raises `rate_limited` when its user holds as many as one may."""
+        if not self._most or session.identity is None:
+            return
+        held = self._held.setdefault((session.namespace, session.identity.user), set())
+        if len(held) >= self._most:
+            raise Refusal("rate_limited", f"a user may hold at most {self._most} connections")
+        held.add(session.sid)
+
+    def leave(self, session: Session) -> None:
+        """Forget a socket that ended; harmless for one that was never counted."""
+        if session.identity is None:
+            return
+        held = self._held.get((session.namespace, session.identity.user), set())
+        held.discard(session.sid)
+        if not held:
+            self._held.pop((session.namespace, session.identity.user), None)
 
 
 def _is_new(scope: Scope) -> bool:

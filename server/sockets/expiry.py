@@ -3,8 +3,9 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
+from server.metrics import CLOSED
 from server.refusals import Refusal
 from server.sockets.session import Session
 from server.sockets.transport import SocketServer
@@ -18,11 +19,19 @@ class TokenExpiry:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
+    # A timer takes no more than so much; an end that lies further off is looked at again.
+    _LONGEST_S: Final = 86_400.0
+
     def watch(self, session: Session) -> None:
         """Begin, or begin again with the session's present token; one without an end is not watched."""
         self.forget(session)
-        if session.identity is not None and session.identity.expires_at_s is not None:
-            self._after(session, session.identity.expires_at_s - time.time(), self._tell)
+        if session.identity is None or session.identity.expires_at_s is None:
+            return
+        left_s = session.identity.expires_at_s - time.time()
+        if left_s > self._LONGEST_S:
+            self._timers[session.sid] = asyncio.get_running_loop().call_later(self._LONGEST_S, self.watch, session)
+        else:
+            self._after(session, left_s, self._tell)
 
     def forget(self, session: Session) -> None:
         if (timer := self._timers.pop(session.sid, None)) is not None:
@@ -39,10 +48,12 @@ class TokenExpiry:
     async def _tell(self, session: Session) -> None:
         refusal = Refusal("unauthorized", "the token has expired; send auth:refresh with a fresh one")
         body = {"code": refusal.code, "message": refusal.message, "event": None}
-        await self._sockets.emit("error", body, to=session.sid, namespace=session.namespace)
+        # Before the notice, which a fresh token may overtake.
         self._after(session, self._grace_s, self._end)
+        await self._sockets.emit("error", body, to=session.sid, namespace=session.namespace)
 
     async def _end(self, session: Session) -> None:
         self.forget(session)
         if not session.closed:
+            CLOSED.labels("token_expired").inc()
             await self._sockets.disconnect(session.sid, namespace=session.namespace)

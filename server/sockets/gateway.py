@@ -12,7 +12,8 @@ from server.refusals import Refusal, refusal_of
 from server.sockets.session import Session
 
 Answer = dict[str, Any]
-Handler = Callable[[Session, Any], Awaitable[Answer]]
+# A handler may answer later, with a future, and so let the socket's next event in.
+Handler = Callable[[Session, Any], Awaitable[Answer | asyncio.Future[Any]]]
 
 log = logging.getLogger(__name__)
 
@@ -67,15 +68,26 @@ class Gateway(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socketio
         except Exception as error:
             self._refused("disconnect", error)
 
-    async def _answer(self, event: str, session: Session, args: tuple[Any, ...]) -> Answer:
+    async def _answer(self, event: str, session: Session, args: tuple[Any, ...]) -> Answer | asyncio.Future[Any]:
         payload = args[0] if args else None
+        return await self._settle(event, session, payload, self._handle(event, session, payload))
+
+    async def _handle(self, event: str, session: Session, payload: Any) -> Answer | asyncio.Future[Any]:
+        if not session.bucket.take():
+            raise Refusal("rate_limited", "too many events; slow down")
+        handler = self._handlers.get(event)
+        if handler is None:
+            raise Refusal("not_found", f"there is no event {event[:64]}")
+        return await handler(session, payload)
+
+    async def _settle(
+        self, event: str, session: Session, payload: Any, work: Awaitable[Answer | asyncio.Future[Any]]
+    ) -> Answer | asyncio.Future[Any]:
+        """Turn what a handler does into its acknowledgement, or a future of it."""
         try:
-            if not session.bucket.take():
-                raise Refusal("rate_limited", "too many events; slow down")
-            handler = self._handlers.get(event)
-            if handler is None:
-                raise Refusal("not_found", f"there is no event {event[:64]}")
-            answer = await handler(session, payload)
+            answer = await work
+            if isinstance(answer, asyncio.Future):
+                return asyncio.ensure_future(self._settle(event, session, payload, answer))
             EVENTS.labels(event, "ok").inc()
             return {"ok": True, **answer}
         except Exception as error:

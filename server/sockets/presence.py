@@ -5,7 +5,17 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from presence_engine import Absent, Full, Left, Page, PresenceEngine, canonical_id
+from presence_engine import (
+    Absent,
+    Full,
+    InvalidInput,
+    Left,
+    Limited,
+    Page,
+    PresenceEngine,
+    StoreUnavailable,
+    canonical_id,
+)
 from server import payloads, wire
 from server.auth import Authoriser
 from server.fanout import Fanout
@@ -14,6 +24,7 @@ from server.refusals import Refusal
 from server.settings import Settings
 from server.sockets.force_leave import ForceLeave
 from server.sockets.gateway import Answer, Handler
+from server.sockets.partings import Partings
 from server.sockets.session import Identity, Membership, Session
 from server.sockets.transport import SocketServer
 
@@ -36,7 +47,9 @@ class PresenceEvents:
     ) -> None:
         self._engine, self._settings, self._sockets = engine, settings, sockets
         self._fanout, self._authoriser, self._force_leave = fanout, authoriser, force_leave
+        self._partings = Partings(engine, settings.grace_ping_timeout_ms)
         self._recovering, self._restore = recovering, restore
+        self.on_refreshed: Callable[[Session], None] | None = None
 
     def handlers(self) -> Mapping[str, Handler]:
         return {
@@ -55,18 +68,21 @@ class PresenceEvents:
     async def join(self, session: Session, payload: Any) -> Answer:
         wanted = read(payloads.JoinRoom, payload)
         room = canonical_id(wanted.roomId, "roomId")
+        known = session.identity
         identity = self._identify(session, wanted.userId, wanted.username)
         if identity is None:
             raise Refusal("invalid_input", "userId is missing", field="userId")
-        self._authoriser.check_room(identity, "join", room)
-        self._authoriser.check_rooms_of(session, room)
-        await self._fanout.enter(session, room)
         try:
+            self._authoriser.check_room(identity, "join", room)
+            self._authoriser.check_rooms_of(session, room)
+            await self._fanout.enter(session, room)
             outcome = await self._engine.join(
                 room, identity.given, session.sid, username=wanted.username or identity.username, data=wanted.data
             )
             if isinstance(outcome, Full):
                 raise Refusal("room_full", f"the room takes no more than {outcome.count} users")
+            if isinstance(outcome, Limited):
+                raise self._limited(outcome)
             session.rooms[room] = Membership(
                 wire.echo(wanted.roomId), outcome.joined_at_ms, wanted.username or identity.username, wanted.data
             )
@@ -74,10 +90,16 @@ class PresenceEvents:
                 await self._undo(session, room, identity, rejoined=outcome.rejoined)
                 raise Refusal("not_in_room", "the socket closed while it joined")
             page = await self._engine.list(room, limit=FIRST_PAGE)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, (Refusal, InvalidInput)):
+                # A join that was refused decides nothing about who this socket is.
+                session.identity = known
+            elif room not in session.rooms:
+                session.doubtful.add(room)
             if room not in session.rooms:
                 await self._fanout.exit(session, room)
             raise
+        session.doubtful.discard(room)
         session.ever_joined.add(room)
         session.told.discard(room)
         body = {**self._joined(session, room, page), "rejoined": outcome.rejoined}
@@ -86,13 +108,22 @@ class PresenceEvents:
         asyncio.get_running_loop().call_soon(self._fanout.place, session, room, wire.echo(wanted.roomId), page.position)
         return body
 
+    def _limited(self, outcome: Limited) -> Refusal:
+        if outcome.bound == "rooms":
+            return Refusal("rate_limited", f"a user may be in at most {self._settings.max_user_rooms} rooms")
+        most = self._settings.max_user_connections
+        return Refusal("rate_limited", f"a user may hold at most {most} connections in a room")
+
     async def _undo(self, session: Session, room: str, identity: Identity, *, rejoined: bool) -> None:
         """The socket died while its join ran: nothing of it may stay; a user who was there before keeps the grace."""
         session.rooms.pop(room, None)
         if rejoined:
-            await self._engine.detach(room, identity.user, session.sid)
-        else:
+            await self._partings.part([room], identity.user, session.sid)
+            return
+        try:
             await self._engine.leave(room, identity.user, session.sid)
+        except StoreUnavailable:
+            await self._partings.part([room], identity.user, session.sid)
 
     def _joined(self, session: Session, room: str, page: Page) -> Answer:
         identity = session.identity
@@ -150,7 +181,7 @@ class PresenceEvents:
         if session.closed:
             session.rooms.pop(room)
             assert session.identity is not None  # noqa: S101 - only an identified socket can adopt
-            await self._engine.detach(room, session.identity.user, session.sid)
+            await self._partings.part([room], session.identity.user, session.sid)
             return
         await self._fanout.enter(session, room)
         self._fanout.add(session, room, given)
@@ -160,6 +191,7 @@ class PresenceEvents:
         room = canonical_id(wanted.roomId, "roomId")
         if session.identity is None:
             raise Refusal("not_in_room", "this socket is not in the room")
+        self._authoriser.check_fresh(session.identity)
         outcome = await self._engine.update(
             room, session.identity.user, session.sid, username=wanted.username, data=wanted.data
         )
@@ -233,29 +265,27 @@ class PresenceEvents:
     async def refresh(self, session: Session, payload: Any) -> Answer:
         wanted = read(payloads.RefreshToken, payload)
         self._authoriser.refresh(session, wanted.token)
+        if self.on_refreshed:
+            self.on_refreshed(session)
         return {}
 
     async def closed(self, session: Session, reason: str) -> None:
         """A socket ended: all its rooms go into grace, in one round trip."""
-        rooms, identity = list(session.rooms), session.identity
+        rooms, identity = {*session.rooms, *session.doubtful}, session.identity
         session.rooms.clear()
-        try:
-            if identity is not None:
-                await asyncio.gather(*(self._detach(room, identity.user, session.sid, reason) for room in rooms))
-        finally:
-            for room in {*rooms, *session.watching}:
-                await self._fanout.unwatch(session, room)
-                await self._fanout.exit(session, room)
-
-    async def _detach(self, room: str, user: str, sid: str, reason: str) -> None:
-        grace_ms = None
-        if reason == self._sockets.reason.PING_TIMEOUT and self._engine.settings.rules(room).grace_ms:
-            grace_ms = self._settings.grace_ping_timeout_ms
-        await self._engine.detach(room, user, sid, grace_ms=grace_ms)
+        if identity is not None:
+            silent = reason == self._sockets.reason.PING_TIMEOUT
+            await self._partings.part(rooms, identity.user, session.sid, silent=silent)
+        for room in {*rooms, *session.watching}:
+            await self._fanout.unwatch(session, room)
+            await self._fanout.exit(session, room)
 
     def _identify(self, session: Session, user: str | int | float | None, username: str | None) -> Identity | None:
         """The socket's identity; without authentication the first payload that names a user sets it, and it stays."""
-        return self._authoriser.identify(session, None if user is None else wire.echo(user), username)
+        if user is None:
+            return self._authoriser.identify(session, None, username)
+        canonical_id(user, "userId")
+        return self._authoriser.identify(session, wire.echo(user), username)
 
     async def _emit(self, session: Session, event: str, body: Answer) -> None:
         await self._sockets.emit(event, body, to=session.sid, namespace=session.namespace)

@@ -37,7 +37,9 @@ class Membership:
 
 @dataclass(slots=True)
 class Session:
-    """One connected socket. closed: its end has been seen; whatever finishes later must undo itself."""
+    """One connected socket. closed: its end has been seen; whatever finishes later must undo itself.
+    doubtful: rooms whose join Redis may or may not have carried out.
+    """
 
     sid: str
     namespace: str
@@ -47,4 +49,5 @@ class Session:
     ever_joined: set[str] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
     watching: set[str] = field(default_factory=set)
+    doubtful: set[str] = field(default_factory=set)
     closed: bool = False

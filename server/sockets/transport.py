@@ -1,8 +1,10 @@
 """Socket.IO below the events: JSON, delivery to the sockets of this process, packets that are no events."""
 
+import asyncio
 import json
 import logging
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -11,11 +13,17 @@ from engineio import packet as engineio_packet
 from socketio import packet
 
 from server.metrics import SENT
+from server.sockets.bursts import Burst, BurstingWebSocket
+from server.sockets.engine_io import EngineServer
 from server.sockets.session import Session
 
 log = logging.getLogger(__name__)
 
 _INTEGER_DIGITS: Final = 1000
+# Nothing here takes bytes; whoever announces more of them than this only makes the server wait and keep them.
+_ATTACHMENTS: Final = 8
+# Of an event whose JSON cannot be read: its namespace, and the number of its acknowledgement.
+_HEAD: Final = re.compile(r"2(?:(/[^,]{0,256}),)?(\d{1,15})?")
 
 
 class Codec:
@@ -75,8 +83,31 @@ class LocalManager(socketio.AsyncManager):  # type: ignore[misc]  # python-socke
 class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has no types
     """An AsyncServer that answers what is no event too: a packet it cannot read is an `error`, never a traceback."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.eio._async = {**self.eio._async, "websocket": BurstingWebSocket}
+        self.eio.connected = self._is_connected
+        self._later: set[asyncio.Task[None]] = set()
+
+    def _is_connected(self, eio_sid: str) -> bool:
+        return any(self.manager.sid_from_eio_sid(eio_sid, namespace) for namespace in self.manager.rooms)
+
     def send_many(self, event: str, data: Any, sessions: Iterable[Session]) -> None:
         """Queue one event for many sockets at once; no socket waits for another, and a closed one is passed over."""
+        SENT.labels(event).inc(self._queue(lambda namespace: event_packet(event, data, namespace), sessions))
+
+    def send_burst(self, events: Sequence[tuple[str, Any]], sessions: Iterable[Session]) -> None:
+        """As `send_many`, with several events, in order."""
+
+        def burst(namespace: str) -> Burst:
+            return Burst([event_packet(event, data, namespace) for event, data in events])
+
+        sent = self._queue(burst, sessions)
+        for event, _ in events:
+            SENT.labels(event.partition(":")[0]).inc(sent)
+
+    def _queue(self, make: Callable[[str], engineio_packet.Packet], sessions: Iterable[Session]) -> int:
+        """Queue a packet, made once a namespace; return for how many sockets."""
         packets: dict[str, engineio_packet.Packet] = {}
         sent = 0
         for session in sessions:
@@ -85,23 +116,55 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socket
             if socket is None or socket.closed or session.closed:
                 continue
             if session.namespace not in packets:
-                packets[session.namespace] = event_packet(event, data, session.namespace)
+                packets[session.namespace] = make(session.namespace)
             socket.queue.put_nowait(packets[session.namespace])
             sent += 1
-        SENT.labels(event).inc(sent)
+        return sent
+
+    def _engineio_server_class(self) -> type[EngineServer]:
+        return EngineServer
 
     async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
+        incomplete = self._binary_packet.get(eio_sid)
+        if incomplete is not None and (isinstance(data, str) or incomplete.attachment_count > _ATTACHMENTS):
+            del self._binary_packet[eio_sid]
+            await self._answer_unreadable(eio_sid, incomplete.namespace, incomplete.id)
+            if not isinstance(data, str):
+                return
         try:
             await super()._handle_eio_message(eio_sid, data)
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             log.info("a packet that cannot be read: %s", type(error).__name__)
-            await self._answer_unreadable(eio_sid)
+            head = _HEAD.match(data) if isinstance(data, str) else None
+            await self._answer_unreadable(eio_sid, head and head[1], int(head[2]) if head and head[2] else None)
 
     async def _handle_event(self, eio_sid: str, namespace: str | None, id: int | None, data: Any) -> None:
         if not (isinstance(data, list) and data and isinstance(data[0], str)):
             await self._answer_unreadable(eio_sid, namespace, id)
             return
         await super()._handle_event(eio_sid, namespace, id, data)
+
+    async def _handle_event_internal(
+        self, server: Any, sid: str, eio_sid: str, data: list[Any], namespace: str, id: int | None
+    ) -> None:
+        """As the library does, but an answer that comes later does not keep the socket's next event waiting."""
+        answer = await server._trigger_event(data[0], namespace, sid, *data[1:])
+        if isinstance(answer, asyncio.Future):
+            task = asyncio.ensure_future(self._acknowledge_later(eio_sid, namespace, id, answer))
+            self._later.add(task)
+            task.add_done_callback(self._later.discard)
+        elif id is not None and answer != self.not_handled:
+            await self._acknowledge(eio_sid, namespace, id, [] if answer is None else [answer])
+
+    async def _acknowledge_later(
+        self, eio_sid: str, namespace: str, id: int | None, answer: "asyncio.Future[Any]"
+    ) -> None:
+        body = await answer
+        if id is not None and self.manager.sid_from_eio_sid(eio_sid, namespace) is not None:
+            await self._acknowledge(eio_sid, namespace, id, [body])
+
+    async def _acknowledge(self, eio_sid: str, namespace: str, id: int, values: list[Any]) -> None:
+        await self._send_packet(eio_sid, packet.Packet(packet.ACK, namespace=namespace, id=id, data=values))
 
     async def _answer_unreadable(self, eio_sid: str, namespace: str | None = None, id: int | None = None) -> None:
         namespace = namespace or "/"

@@ -17,7 +17,10 @@ class Parameter(msgspec.Struct):
 
 
 class Operation(msgspec.Struct):
-    """One method of one path. answer None: not JSON. admin: needs the admin token. open: needs no token at all."""
+    """One method of one path. answer None: not JSON. admin: needs the admin token. open: needs no token at all.
+
+    absent: when it answers 404.
+    """
 
     text: str
     answer: Any
@@ -25,6 +28,7 @@ class Operation(msgspec.Struct):
     body: Any = None
     admin: bool = False
     open: bool = False
+    absent: str | None = None
 
 
 _LIMIT: Final = Parameter("limit", "Most entries of the page.", {"type": "integer", "minimum": 1, "maximum": 1000})
@@ -119,7 +123,8 @@ def _responses(operation: Operation) -> Json:
         return answers | (
             {"503": {"description": "Not ready.", "content": content}} if "Redis" in operation.text else {}
         )
-    for status, text in _REFUSALS.items():
+    absent = {"404": operation.absent} if operation.absent else {}
+    for status, text in {**_REFUSALS, **absent}.items():
         answers[status] = {"description": text, "content": refused}
     return answers
 

@@ -17,7 +17,7 @@ LIFE_MS = 10_100
 NODE = "nodeAAAA"
 NODE_B = "nodeBBBB"
 DEFAULTS: dict[str, object] = {
-    "room": "r", "user": "u", "connection": f"{NODE}c", "public": "\x1e\x1e", "life_ms": LIFE_MS, "capacity": 0,
+    "room": "r", "user": "u", "connection": f"{NODE}c", "public": "\x1e\x1e", "life_ms": LIFE_MS, "bounds": "",
     "mode": "join", "ttl_ms": 10_000, "slack_ms": 100, "scope": "connection", "grace_ms": 1_000, "name": "", "data": "",
     "limit": 100, "message": "", "after_joined_at": "", "after_user": "", "detail": "full",
     "node": NODE, "lease_ms": 10_000, "which": "lapsed", "reason": "node_lost", "what": "", "days": 2, "partitions": 4,

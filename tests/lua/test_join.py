@@ -114,17 +114,57 @@ async def test_a_room_with_something_due_says_so(lua: Lua, mode: str) -> None:
 
 
 async def test_capacity(lua: Lua) -> None:
-    assert (await lua.join("a", capacity=2))[0] == "joined"
-    assert (await lua.join("b", capacity=2))[0] == "joined"
+    assert (await lua.join("a", bounds="2,0,0"))[0] == "joined"
+    assert (await lua.join("b", bounds="2,0,0"))[0] == "joined"
     before = await lua.dump()
-    assert await lua.join("c", capacity=2) == ["full", 2]
+    assert await lua.join("c", bounds="2,0,0") == ["full", 2]
     assert await lua.dump() == before
-    assert (await lua.join("b", connection=f"{NODE}d", capacity=2))[0] == "rejoined"
+    assert (await lua.join("b", connection=f"{NODE}d", bounds="2,0,0"))[0] == "rejoined"
 
 
 async def test_capacity_holds_when_many_come_at_once(lua: Lua) -> None:
-    replies = await race(*(lua.join(f"u{n}", connection=f"{NODE}{n}", capacity=10) for n in range(50)))
+    replies = await race(*(lua.join(f"u{n}", connection=f"{NODE}{n}", bounds="10,0,0") for n in range(50)))
     assert [reply[0] for reply in replies].count("joined") == 10
+
+
+async def test_a_user_holds_so_many_live_connections_in_a_room(lua: Lua) -> None:
+    """002-9. Whatever waits in grace is taken over and does not count; a connection that is there may join again."""
+    for name in "ab":
+        assert (await lua.join(connection=f"{NODE}{name}", bounds="0,2,0"))[0] in {"joined", "rejoined"}
+    before = await lua.dump()
+    assert await lua.join(connection=f"{NODE_B}c", bounds="0,2,0") == ["limited", "connections"]
+    assert await lua.join(connection=f"{NODE_B}c", bounds="0,2,0", mode="adopt") == ["limited", "connections"]
+    assert await lua.dump() == before
+    assert (await lua.join("other", connection=f"{NODE_B}c", bounds="0,2,0"))[0] == "joined"
+    assert (await lua.join(connection=f"{NODE}a", bounds="0,2,0"))[0] == "rejoined"
+    await lua.run("detach", connection=f"{NODE}a")
+    assert (await lua.join(connection=f"{NODE_B}c", bounds="0,2,0"))[4:] == [3, 2, 3]
+
+
+async def test_a_user_is_in_so_many_rooms(lua: Lua) -> None:
+    """002-9. A room the user is in already takes another connection."""
+    for room in "ab":
+        assert (await lua.join(room=room, bounds="0,0,2"))[0] == "joined"
+    before = await lua.dump()
+    assert await lua.join(room="c", bounds="0,0,2") == ["limited", "rooms"]
+    assert await lua.dump() == before
+    assert (await lua.join(room="a", connection=f"{NODE}d", bounds="0,0,2"))[0] == "rejoined"
+    assert (await lua.join("v", room="c", bounds="0,0,2"))[0] == "joined"
+    await lua.run("leave", room="b")
+    assert (await lua.join(room="c", bounds="0,0,2"))[0] == "joined"
+    assert await lua.join(room="d", bounds="0,0,2") == ["limited", "rooms"]
+
+
+async def test_bounds_of_a_user_hold_when_many_come_at_once(lua: Lua) -> None:
+    rooms = await race(*(lua.join(room=f"r{n}", connection=f"{NODE}{n}", bounds="0,0,7") for n in range(40)))
+    assert [reply[0] for reply in rooms].count("joined") == 7
+    tabs = await race(*(lua.join("w", connection=f"{NODE}{n}", bounds="0,5,0") for n in range(40)))
+    assert [reply[0] for reply in tabs].count("limited") == 35
+
+
+async def test_without_the_index_rooms_are_not_bounded(lua: Lua) -> None:
+    for room in "abc":
+        assert (await lua.join(room=room, bounds="0,0,1", index=False))[0] == "joined"
 
 
 async def test_adopting_needs_the_user_to_be_there(lua: Lua) -> None:
@@ -200,7 +240,8 @@ async def test_a_clock_that_went_back_lowers_no_deadline(lua: Lua) -> None:
         {"now_ms": "soon"},
         {"life_ms": "long"},
         {"life_ms": ""},
-        {"user": "new", "capacity": ""},
+        {"user": "new", "bounds": "x"},
+        {"user": "new", "bounds": "1,2"},
         {"connection": "short"},
         {"public": "x"},
     ],

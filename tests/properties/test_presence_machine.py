@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from redis.asyncio import Redis
@@ -35,11 +35,15 @@ for _, key in ipairs(redis.call('KEYS', ARGV[1] .. ':*')) do
 end
 return found"""
 
+Target = tuple[str, str, int, str]
+
 rooms = st.sampled_from(ROOMS)
 users = st.sampled_from(["u", "é*", "15"])
 ids = st.sampled_from(["u", "é*", "15", 15])
 nodes = st.sampled_from([0, 1])
 connections = st.sampled_from(["c", "d~c"])
+picks = st.integers(0, 29)
+others = st.tuples(rooms, users, nodes, connections)
 names = st.sampled_from([None, "a", "b é"])
 datas: st.SearchStrategy[dict[str, Any] | None] = st.sampled_from([None, {}, {"a": []}])
 steps_ms = st.sampled_from([1, 9_999, 10_001, 90_000, 199_999, 200_000, 505_000, 999_999, 1_000_000, 1_010_000])
@@ -54,6 +58,7 @@ class PresenceMachine(RuleBasedStateMachine):
         self.prefix = f"p{uuid4().hex[:12]}"
         self.model = Model(RULES.ttl_ms, RULES.grace_ms, RULES.slack_ms)
         self.model.now = 1_800_000_000_000
+        self.unswept = False
         self.told: list[Removal] = []
         self.replayed: dict[str, dict[str, list[str]]] = {room: {} for room in ROOMS}
         self.heads: dict[str, tuple[str, int]] = dict.fromkeys(ROOMS, ("", 0))
@@ -83,6 +88,23 @@ class PresenceMachine(RuleBasedStateMachine):
         await self.pubsub.aclose()
         await self.redis.aclose()
 
+    def slots(self) -> list[tuple[str, str, str, int]]:
+        """Every connection that is there, in grace or not, and its deadline."""
+        return sorted(
+            (room, user, token, at)
+            for room, members in self.model.rooms.items()
+            for user, member in members.items()
+            for token, at in member.connections.items()
+        )
+
+    def aim(self, pick: int, other: Target) -> Target:
+        """Mostly something that is there; now and then whatever the other says."""
+        slots = self.slots()
+        if not slots or pick >= 25:
+            return other
+        room, user, token, _ = slots[pick % len(slots)]
+        return room, user, NODES.index(token[:8]), token[8:]
+
     def call(self, node: int, verb: str, *args: Any, **kwargs: Any) -> Any:
         return self.runner.run(getattr(self.engines[node], verb)(*args, now_ms=self.model.now, **kwargs))
 
@@ -93,28 +115,33 @@ class PresenceMachine(RuleBasedStateMachine):
         expected = self.model.join(room, user, NODES[node] + connection, name, data)
         assert ("joined", outcome.rejoined, outcome.joined_at_ms) == expected
 
-    @rule(room=rooms, user=users, node=nodes, connection=connections, adopt=st.booleans())
-    def heartbeat(self, room: str, user: str, node: int, connection: str, adopt: bool) -> None:
+    @rule(pick=picks, other=others, adopt=st.booleans())
+    def heartbeat(self, pick: int, other: Target, adopt: bool) -> None:
+        room, user, node, connection = self.aim(pick, other)
         outcome = self.call(node, "heartbeat", room, user, connection, adopt=adopt)
         assert plain(outcome) == self.model.heartbeat(room, user, NODES[node] + connection, adopt)
 
-    @rule(room=rooms, user=users, node=nodes, connection=connections, everywhere=st.booleans())
-    def leave(self, room: str, user: str, node: int, connection: str, everywhere: bool) -> None:
+    @rule(pick=picks, other=others, everywhere=st.booleans())
+    def leave(self, pick: int, other: Target, everywhere: bool) -> None:
+        room, user, node, connection = self.aim(pick, other)
         outcome = self.call(node, "leave", room, user, connection, everywhere=everywhere)
         assert plain(outcome) == self.model.leave(room, user, NODES[node] + connection, everywhere)
 
-    @rule(room=rooms, user=users, node=nodes, connection=connections, grace=st.sampled_from([None, 0, 1, 2_000_000]))
-    def detach(self, room: str, user: str, node: int, connection: str, grace: int | None) -> None:
+    @rule(pick=picks, other=others, grace=st.sampled_from([None, 0, 1, 2_000_000]))
+    def detach(self, pick: int, other: Target, grace: int | None) -> None:
+        room, user, node, connection = self.aim(pick, other)
         outcome = self.call(node, "detach", room, user, connection, grace_ms=grace)
         assert plain(outcome) == self.model.detach(room, user, NODES[node] + connection, grace)
 
-    @rule(room=rooms, user=users, node=nodes, connection=connections, name=names, data=datas)
-    def update(self, room: str, user: str, node: int, connection: str, name: Any, data: Any) -> None:
+    @rule(pick=picks, other=others, name=names, data=datas)
+    def update(self, pick: int, other: Target, name: Any, data: Any) -> None:
+        room, user, node, connection = self.aim(pick, other)
         outcome = self.call(node, "update", room, user, connection, username=name, data=data)
         assert plain(outcome) == self.model.update(room, user, NODES[node] + connection, name, data)
 
-    @rule(room=rooms, user=users, node=nodes)
-    def kick(self, room: str, user: str, node: int) -> None:
+    @rule(pick=picks, other=others)
+    def kick(self, pick: int, other: Target) -> None:
+        room, user, node, _ = self.aim(pick, other)
         assert plain(self.call(node, "kick", room, user)) == self.model.kick(room, user)
 
     @rule(room=rooms, node=nodes)
@@ -126,10 +153,24 @@ class PresenceMachine(RuleBasedStateMachine):
     def time_passes(self, by_ms: int) -> None:
         self.model.now += by_ms
         self.runner.run(self._look(by_ms))
+        self.unswept = True
+
+    @rule(pick=picks, past_ms=st.sampled_from([-1, 0, 1]))
+    def time_passes_to_a_deadline(self, pick: int, past_ms: int) -> None:
+        """The moments around which everything is decided."""
+        deadlines = sorted({at for *_, at in self.slots()})
+        if deadlines:
+            self.time_passes(max(1, deadlines[pick % len(deadlines)] + past_ms - self.model.now))
 
     @invariant()
     def agrees(self) -> None:
-        """List, count, where and rooms of both engines; what was told of removals; then what lies in Redis."""
+        """List, count, where and rooms of both engines; what was told of removals; then what lies in Redis.
+
+        Not after a jump of the clock: the next verb shall meet what nobody has swept yet.
+        """
+        if self.unswept:
+            self.unswept = False
+            return
         self.runner.run(self._compare())
         for room in ROOMS:
             self.model.members(room)
@@ -277,9 +318,13 @@ def plain(outcome: Any) -> Answer:
 def run(url: str, examples: int, steps: int) -> None:
     machine = type("Machine", (PresenceMachine,), {"url": url})
     options = settings(
-        max_examples=examples, stateful_step_count=steps, deadline=None, derandomize=False,
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        # A run of twenty steps can be read as it is; making it shorter takes minutes, more than a test may.
+        phases=[Phase.explicit, Phase.reuse, Phase.generate],
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    )  # fmt: skip
+    )
     run_state_machine_as_test(machine, settings=options)
 
 
@@ -289,5 +334,6 @@ def test_engine_and_model_agree(redis_url: str) -> None:
 
 
 @pytest.mark.nightly
-def test_engine_and_model_agree_for_long(redis_url: str) -> None:
-    run(redis_url, examples=1000, steps=60)
+@pytest.mark.parametrize("_batch", range(10))
+def test_engine_and_model_agree_for_long(redis_url: str, _batch: int) -> None:
+    run(redis_url, examples=100, steps=60)

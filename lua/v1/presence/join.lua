@@ -13,13 +13,14 @@
 -- ARGV[3] connection text node (8 characters) and connection id
 -- ARGV[4] public text id␞name␞data as JSON; id empty = the user id as a string, name and data empty = as they were
 -- ARGV[5] life_ms ms TTL + slack: the new deadline is now + this
--- ARGV[6] capacity count most users the room takes, 0 = no bound
+-- ARGV[6] bounds text capacity,connections,rooms: most users here, live connections of the user here, rooms of the user; 0, empty = no bound
 -- ARGV[7] mode word join; adopt: only where the user is already present; a joinedAt in ms: join as of then, after a loss of data
 -- ARGV[8] now_ms ms empty = the clock of Redis
 -- RETURNS {"joined"|"rejoined", now, joinedAt, epoch, seq, count, connections}
--- RETURNS {"due"} sweep first | {"full", count} | {"absent", reason} adopt found nobody; why, when still known
+-- RETURNS {"due"} sweep first | {"full", count} | {"limited", "connections"|"rooms"} a bound of the user
+-- RETURNS {"absent", reason} adopt found nobody; why, when still known
 -- REPEAT renews the deadline, announces nothing
--- COST O(log n), 11–16 commands
+-- COST O(log n), 11–17 commands
 --- @include clock
 --- @include room
 --- @include expiry
@@ -32,21 +33,29 @@ local now_text, deadline = string.format('%d', now), string.format('%d', now + l
 if is_due(now_text) then
   return {'due'}
 end
-local stored = redis.call('HMGET', MEMBERS, '', user)
-local meta, before = stored[1], stored[2]
-local record
+local capacity, most_connections, most_rooms = string.match(ARGV[6] ~= '' and ARGV[6] or '0,0,0', '^(%d+),(%d+),(%d+)$')
+assert(most_rooms, 'BADARG bounds')
+local meta, before, record = unpack(redis.call('HMGET', MEMBERS, '', user))
 if before then
   record = read_record(before)
   if adopting and has(record.connections, '~' .. connection) then
     return {'absent', ''}
   end
+  if most_connections ~= '0' and not has(record.connections, connection) then
+    local _, held = string.gsub(record.connections, '\31[^~\31]', '')
+    if held >= tonumber(most_connections) then
+      return {'limited', 'connections'}
+    end
+  end
 elseif adopting then
   return {'absent', redis.call('HGET', removed_key(), user) or ''}
 else
-  local capacity = tonumber(ARGV[6])
-  local count = capacity > 0 and redis.call('HLEN', MEMBERS) - 1 or -1
-  if capacity > 0 and count >= capacity then
+  local count = capacity ~= '0' and redis.call('HLEN', MEMBERS) - 1 or -1
+  if count >= tonumber(capacity) then
     return {'full', count}
+  end
+  if KEYS[8] and most_rooms ~= '0' and redis.call('HLEN', KEYS[8]) >= tonumber(most_rooms) then
+    return {'limited', 'rooms'}
   end
   record = { joined_at = tonumber(ARGV[7]) and ARGV[7] or now_text, connections = NO_CONNECTIONS, public = '\30\30' }
 end

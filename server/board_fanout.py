@@ -1,0 +1,237 @@
+"""The sockets of this process at each board: what the feed brings is sent to them in the order of the versions.
+
+Nothing of a board's content is kept here, only how far each socket has been told.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from presence_engine import (
+    BoardChange,
+    BoardEngine,
+    BoardPosition,
+    BoardSnapshot,
+    Feed,
+    Page,
+    Relayed,
+    StoreUnavailable,
+    decode_board_change,
+)
+from server import board_wire
+from server.sockets.session import Session
+
+NO_BOARD: Final = BoardPosition(0, 0, 0)
+_AGAIN_S: Final = 0.5
+_COMPARED_AT_ONCE: Final = 20
+
+log = logging.getLogger(__name__)
+Send = Callable[[Sequence[tuple[str, Any]], Sequence[Session]], None]
+Read = Callable[[str], Awaitable[tuple[BoardSnapshot, Page]]]
+
+
+def room_of(retro: str) -> str:
+    """The board's presence room."""
+    return f"retro:{retro}"
+
+
+@dataclass(slots=True)
+class Seat:
+    """One socket at a board. told: as of its last whole state, None before the first.
+
+    held: the changes that wait for the next whole state, None when none is awaited.
+    """
+
+    session: Session
+    told: BoardPosition | None = None
+    held: list[BoardChange] | None = field(default_factory=list)
+
+    def lacks(self, change: BoardChange) -> bool:
+        """Whether its last whole state was before this change."""
+        if isinstance(change, Relayed):
+            return True
+        told, at = self.told, change.position
+        return (
+            told is None or told.version == 0 or (told.created_at_ms == at.created_at_ms and at.version > told.version)
+        )
+
+
+@dataclass(slots=True)
+class LocalBoard:
+    """One board as this process sees it. at: the newest position that anybody here was told.
+
+    anew: the board is being read to be sent whole, unless it stands at `known` still.
+    """
+
+    retro: str
+    room: str
+    subscribed: "asyncio.Future[None] | None" = None
+    seats: dict[str, Seat] = field(default_factory=dict)
+    at: BoardPosition = NO_BOARD
+    known: BoardPosition | None = None
+    anew: "asyncio.Task[None] | None" = None
+
+    def sessions(self, change: BoardChange) -> Iterable[Session]:
+        """Those who are to be told of a change now; for the others it waits. Who left the room is passed over."""
+        for seat in self.seats.values():
+            if self.room not in seat.session.rooms and seat.told is not None:
+                continue
+            if seat.held is not None:
+                seat.held.append(change)
+            elif seat.lacks(change):
+                yield seat.session
+
+
+class BoardFanout:
+    """Feeds the sockets of every board that has one here. `read` gives a whole board with those present."""
+
+    def __init__(self, boards: BoardEngine, feed: Feed, send: Send, read: Read) -> None:
+        self._boards, self._feed, self._send, self._read = boards, feed, send, read
+        self._local: dict[str, LocalBoard] = {}
+        self._at: dict[str, str] = {}
+        self._comparing: asyncio.Task[None] | None = None
+
+    def board_of(self, session: Session) -> str | None:
+        """The board a socket is at, if it is still in the board's room."""
+        retro = self._at.get(session.sid)
+        return retro if retro is not None and room_of(retro) in session.rooms else None
+
+    async def enter(self, session: Session, retro: str) -> None:
+        """Listen to a board on a socket's behalf; its changes wait for the whole state that `place` sends.
+
+        Raises StoreUnavailable when the first listener's subscription is not confirmed; the socket is not listed then.
+        """
+        if self._at.get(session.sid, retro) != retro:
+            await self.exit(session)
+        local = self._local.get(retro)
+        if local is None:
+            local = self._local[retro] = LocalBoard(retro, room_of(retro))
+        self._at[session.sid] = retro
+        self._hold(local.seats.setdefault(session.sid, Seat(session)))
+        if local.subscribed is None:
+            subscribing = self._feed.subscribe(self._boards.channel(retro), self._handler(local))
+            local.subscribed = asyncio.ensure_future(subscribing)
+        try:
+            await asyncio.shield(local.subscribed)
+        except BaseException:
+            local.subscribed = None
+            await self.exit(session)
+            raise
+
+    async def exit(self, session: Session) -> None:
+        """The socket leaves its board, if any; the last one's end ends the subscription."""
+        retro = self._at.pop(session.sid, None)
+        local = self._local.get(retro) if retro is not None else None
+        if local is None:
+            return
+        local.seats.pop(session.sid, None)
+        if not local.seats:
+            del self._local[local.retro]
+            if local.anew:
+                local.anew.cancel()
+            await self._feed.unsubscribe(self._boards.channel(local.retro))
+
+    def hold(self, session: Session, retro: str) -> None:
+        """Let the changes wait for the whole state that is about to be read. Call before reading."""
+        if (local := self._local.get(retro)) and (seat := local.seats.get(session.sid)):
+            self._hold(seat)
+
+    def release(self, session: Session, retro: str) -> None:
+        """No whole state comes after all: who has had one gets the changes that waited."""
+        if (local := self._local.get(retro)) and (seat := local.seats.get(session.sid)) and seat.told is not None:
+            self._catch_up(local, seat)
+
+    def place(self, session: Session, retro: str, snapshot: BoardSnapshot, present: Page) -> None:
+        """Send a socket the whole state, and what has changed since."""
+        local = self._local.get(retro)
+        seat = local.seats.get(session.sid) if local else None
+        if local is None or seat is None or session.closed:
+            return
+        # Another whole state may have gone out meanwhile; an older one would take the client back.
+        if seat.held is not None or _order(snapshot.position) >= _order(local.at):
+            self._send([(f"retro-state:{retro}", board_wire.state(snapshot, present))], [session])
+            seat.told = snapshot.position
+            self._catch_up(local, seat)
+            if 0 < snapshot.position.created_at_ms < local.at.created_at_ms:
+                # The board expired and began again while it was read.
+                self._send_whole(local, None)
+            local.at = max(local.at, snapshot.position, key=_order)
+
+    def restored(self) -> None:
+        """The feed is back: boards that moved meanwhile are sent whole."""
+        if self._comparing is None or self._comparing.done():
+            self._comparing = asyncio.create_task(self._compare(), name="boards-compare")
+
+    def _hold(self, seat: Seat) -> None:
+        seat.held = [] if seat.held is None else seat.held
+
+    def _catch_up(self, local: LocalBoard, seat: Seat) -> None:
+        changes, seat.held = seat.held or (), None
+        for change in changes:
+            if seat.lacks(change):
+                self._tell(local, change, [seat.session])
+
+    def _tell(self, local: LocalBoard, change: BoardChange, sessions: list[Session]) -> None:
+        if sessions:
+            self._send([(f"{name}:{local.retro}", body) for name, body in board_wire.events(change)], sessions)
+
+    def _handler(self, local: LocalBoard) -> Callable[[bytes], None]:
+        def receive(message: bytes) -> None:
+            change = decode_board_change(message)
+            if not isinstance(change, Relayed):
+                self._advance(local, change)
+            self._tell(local, change, list(local.sessions(change)))
+
+        return receive
+
+    def _advance(self, local: LocalBoard, change: BoardChange) -> None:
+        """Note how far the board is. One that expired and began again is sent whole: its clients show the old one."""
+        if local.at.version and change.first_version == 1 and change.position.created_at_ms != local.at.created_at_ms:
+            self._send_whole(local, None)
+            local.at = change.position
+        local.at = max(local.at, change.position, key=_order)
+
+    def _send_whole(self, local: LocalBoard, known: BoardPosition | None) -> None:
+        """Let everybody here wait for the whole board, as it stands after this moment."""
+        for seat in local.seats.values():
+            self._hold(seat)
+        local.known = known
+        if local.anew is None or local.anew.done():
+            local.anew = asyncio.create_task(self._anew(local), name="board-anew")
+
+    async def _anew(self, local: LocalBoard) -> None:
+        while True:
+            try:
+                snapshot, present = await self._read(local.retro)
+            except StoreUnavailable:
+                await asyncio.sleep(_AGAIN_S)
+                continue
+            if snapshot.position.created_at_ms >= local.at.created_at_ms or not snapshot.position.version:
+                break
+        for seat in list(local.seats.values()):
+            if seat.told is None:
+                continue  # its own join sends it
+            if snapshot.position == local.known:
+                self._catch_up(local, seat)
+            else:
+                self.place(seat.session, local.retro, snapshot, present)
+
+    async def _compare(self) -> None:
+        boards = list(self._local.values())
+        log.info("comparing %d boards", len(boards))
+        for start in range(0, len(boards), _COMPARED_AT_ONCE):
+            part = boards[start : start + _COMPARED_AT_ONCE]
+            for local in part:
+                self._send_whole(local, local.at)
+            await asyncio.gather(*(local.anew for local in part if local.anew), return_exceptions=True)
+
+    async def close(self) -> None:
+        for task in (self._comparing, *(local.anew for local in self._local.values())):
+            if task:
+                task.cancel()
+
+
+def _order(at: BoardPosition) -> tuple[int, int]:
+    return at.created_at_ms, at.version

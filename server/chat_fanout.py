@@ -1,0 +1,225 @@
+"""The chat's fanout: what the feed tells of any chat room goes to the sockets of this process, room by room in order.
+
+Every server hears every change from Redis, so a message is announced everywhere even when the server that saved it is
+gone. Nothing of a room's content is kept here, only how far the rooms heard of last have been told.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from typing import Any, Final
+
+import structlog
+
+from presence_engine import (
+    ChatChange,
+    ChatEngine,
+    MessageSaved,
+    PresenceEngine,
+    RoomRead,
+    StoreUnavailable,
+    decode_chat_change,
+)
+from server import chat_wire
+from server.chat_catch_up import Told, missed
+from server.chat_participants import ChatParticipants
+from server.fanout import Sender
+from server.refusals import Refusal
+from server.sockets.session import Identity, Session
+
+ROOMS_OF_A_SOCKET: Final = 1000
+_MOST_HELD: Final = 10_000
+_AGAIN_S: Final = 0.2
+
+CheckRoom = Callable[[Identity | None, str, str], None]
+
+log = structlog.wrap_logger(logging.getLogger(__name__))
+
+
+class ChatFanout:
+    """Announces chat changes to `sessions`, the sockets of this process, whoever of them may see the room.
+
+    send: delivers one event. check_room: as of Authoriser. legacy: also emit the two events that `new_room_complete`
+    replaces.
+    """
+
+    def __init__(
+        self,
+        engine: PresenceEngine,
+        chat: ChatEngine,
+        sessions: dict[str, Session],
+        send: Sender,
+        check_room: CheckRoom,
+        *,
+        legacy: bool = False,
+    ) -> None:
+        self._engine, self._chat, self._sessions, self._send = engine, chat, sessions, send
+        self._check_room, self._legacy = check_room, legacy
+        self._participants = ChatParticipants(engine)
+        self._listeners: dict[str, dict[str, Session]] = {}
+        self._rooms_of: dict[str, dict[str, None]] = {}
+        self._waiting: dict[str, list[ChatChange]] = {}
+        self._introducing: set[asyncio.Task[None]] = set()
+        self._told = Told()
+        # What arrives from a loss of the feed until the missed changes have been told; None = nothing is missing.
+        self._held: list[ChatChange] | None = None
+        self._losses = 0
+        self._catching_up: asyncio.Task[None] | None = None
+        self._feed = engine.open_feed(on_lost=self._lost, on_restored=self._restored)
+
+    async def start(self) -> None:
+        """Listen to every partition. Raises StoreUnavailable when a subscription is not confirmed in time."""
+        channels = [self._chat.keys.chat_feed(partition) for partition in range(self._chat.keys.partitions)]
+        self._told.since_ms = self._engine.now_ms()
+        await asyncio.gather(*(self._feed.subscribe(channel, self.receive) for channel in channels))
+
+    async def close(self) -> None:
+        tasks = [*self._introducing, *([self._catching_up] if self._catching_up else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._feed.close()
+
+    def listen(self, session: Session, room: str) -> None:
+        """Send a room's messages to a socket, as `room:new_message`. Of very many rooms the oldest is let go.
+
+        Nothing is lost by that: `new_message` brings every message.
+        """
+        if session.closed:
+            return
+        rooms = self._rooms_of.setdefault(session.sid, {})
+        rooms.pop(room, None)
+        rooms[room] = None
+        self._listeners.setdefault(room, {})[session.sid] = session
+        if len(rooms) > ROOMS_OF_A_SOCKET:
+            self.unlisten(session, next(iter(rooms)))
+
+    def unlisten(self, session: Session, room: str) -> None:
+        """Stop sending a room's messages to a socket; harmless when it did not listen."""
+        rooms, listeners = self._rooms_of.get(session.sid, {}), self._listeners.get(room, {})
+        rooms.pop(room, None)
+        listeners.pop(session.sid, None)
+        if not rooms:
+            self._rooms_of.pop(session.sid, None)
+        if not listeners:
+            self._listeners.pop(room, None)
+
+    def forget(self, session: Session) -> None:
+        """A socket ended."""
+        for room in list(self._rooms_of.get(session.sid, ())):
+            self.unlisten(session, room)
+
+    def receive(self, message: bytes) -> None:
+        """Announce one change of the feed, or let it wait for what comes before it."""
+        change = decode_chat_change(message)
+        if self._held is None:
+            self._in_order(change)
+            return
+        self._held.append(change)
+        if len(self._held) > _MOST_HELD:
+            # The feed stays away too long for some servers of a Cluster: the others' clients must not wait for ever.
+            log.warning("chat: announcing past a gap in the feed", changes=len(self._held))
+            self._release()
+
+    def _in_order(self, change: ChatChange) -> None:
+        self._told.note(change)
+        room = change.room_id if isinstance(change, RoomRead) else change.message.room_id
+        if room in self._waiting:
+            self._waiting[room].append(change)
+        elif isinstance(change, MessageSaved) and change.room is not None:
+            # Whatever follows in this room waits until it is known who is present there.
+            self._waiting[room] = [change]
+            task = asyncio.create_task(self._introduce(room), name="chat-new-room")
+            self._introducing.add(task)
+            task.add_done_callback(self._introducing.discard)
+        else:
+            self._announce(change, ())
+
+    async def _introduce(self, room: str) -> None:
+        present: chat_wire.Present = ()
+        try:
+            present = (await self._participants.of([room]))[room]
+        except Exception as error:
+            log.warning("chat: a new room is announced without its participants", error=type(error).__name__)
+        finally:
+            for change in self._waiting.pop(room):
+                self._announce(change, present)
+
+    def _announce(self, change: ChatChange, present: chat_wire.Present) -> None:
+        match change:
+            case RoomRead():
+                self._emit("room:unread", lambda: chat_wire.room_unread(change), self._audience(change.room_id))
+            case MessageSaved():
+                self._announce_message(change, present)
+
+    def _announce_message(self, saved: MessageSaved, present: chat_wire.Present) -> None:
+        """In this order a client that counts `new_message` ends with one unread after a first message."""
+        room_id, room = saved.message.room_id, saved.room
+        everybody = self._audience(room_id)
+        if not everybody:
+            return
+        listeners = self._listeners.get(room_id, {})
+        here = [session for session in everybody if session.sid in listeners]
+        body = chat_wire.message(saved.message)
+        if room and self._legacy:
+            self._emit("new_room", lambda: chat_wire.new_room(room, present), everybody)
+        self._emit("room:new_message", lambda: body, here)
+        self._emit("new_message", lambda: body, everybody)
+        if room and self._legacy:
+            self._emit("new_room_with_message", lambda: chat_wire.new_room_with_message(room, present), everybody)
+        if room:
+            self._emit("new_room_complete", lambda: chat_wire.new_room_complete(room, present), everybody)
+        names = "new_room_complete, new_message" if room else "new_message"
+        log.info(f"[messageService] Emitting events: {names}", message_id=saved.message.id, room_id=room_id)
+
+    def _audience(self, room: str) -> list[Session]:
+        return [session for session in list(self._sessions.values()) if self._may_see(session, room)]
+
+    def _may_see(self, session: Session, room: str) -> bool:
+        try:
+            self._check_room(session.identity, "chat", room)
+        except Refusal:
+            return False
+        return not session.closed
+
+    def _emit(self, event: str, body: Callable[[], Any], sessions: Collection[Session]) -> None:
+        """The message is saved: an event that cannot be sent is logged, and the next one goes out all the same."""
+        if not sessions:
+            return
+        try:
+            self._send(event, body(), sessions)
+        except Exception:
+            log.exception("chat: an event could not be sent", name=event)
+
+    def _lost(self) -> None:
+        self._losses += 1
+        if self._held is None:
+            self._held = []
+
+    def _restored(self) -> None:
+        running = self._catching_up is not None and not self._catching_up.done()
+        if self._losses and not running:
+            self._catching_up = asyncio.create_task(self._catch_up(), name="chat-catch-up")
+
+    async def _catch_up(self) -> None:
+        """Announce what was saved while the feed was away, then what has come since."""
+        while True:
+            losses = self._losses
+            try:
+                changes = await missed(self._chat, self._told)
+            except StoreUnavailable:
+                await asyncio.sleep(_AGAIN_S)
+                continue
+            if losses == self._losses and self._feed.connected:
+                break
+            await asyncio.sleep(_AGAIN_S)
+        log.info("chat: the feed is back", missed=len(changes))
+        for change in changes:
+            self._in_order(change)
+        self._release()
+
+    def _release(self) -> None:
+        held, self._held = self._held or [], None
+        for change in held:
+            if isinstance(change, RoomRead) or not self._told.knows(change.message):
+                self._in_order(change)

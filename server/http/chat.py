@@ -1,0 +1,204 @@
+"""The chat over HTTP: rooms, messages, what customers and agents write, and the read mark."""
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from presence_engine import (
+    ChatEngine,
+    ChatRoom,
+    IncomingMessage,
+    InvalidInput,
+    Posted,
+    UnknownRoom,
+    canonical_id,
+    canonical_phone,
+    read_incoming,
+    read_outgoing,
+    room_of_phone,
+)
+from server import chat_wire
+from server.auth import Authoriser
+from server.chat_participants import ChatParticipants
+from server.http.answers import fresh, whole
+from server.http.chat_body import decoded, field_of_body, received, unprocessable
+from server.payloads import ReadTo, read
+from server.refusals import Refusal
+from server.sockets.session import Identity
+
+MAX_PAGE: Final = 1000
+DEFAULT_PAGE: Final = 50
+# A token that may see few rooms does not make the server walk through all of them at once.
+_PAGES_SEARCHED: Final = 20
+_SEQ_DIGITS: Final = 16
+
+log = structlog.wrap_logger(logging.getLogger(__name__))
+
+
+class ChatRoutes:
+    """The routes of the contract's chat. `post` is also how the webhook saves what it brings."""
+
+    def __init__(self, chat: ChatEngine, participants: ChatParticipants, authoriser: Authoriser) -> None:
+        self._chat, self._participants, self._authoriser = chat, participants, authoriser
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return [
+            Route("/rooms", self.rooms),
+            Route("/rooms/{room_id:path}/read", self.read, methods=["POST"]),
+            Route("/rooms/{room_id:path}", self.room),
+            Route("/messages", self.messages),
+            Route("/messages/incoming", self.incoming, methods=["POST"]),
+            Route("/messages/send", self.send, methods=["POST"]),
+        ]
+
+    async def rooms(self, request: Request) -> Response:
+        identity = self._authoriser.bearer(request.headers)
+        limit = whole(request, "limit", DEFAULT_PAGE, 1, MAX_PAGE)
+        cursor, total = request.query_params.get("cursor"), 0
+        shown: list[ChatRoom] = []
+        for _ in range(_PAGES_SEARCHED):
+            page = await self._chat.rooms(limit=limit - len(shown), cursor=cursor)
+            shown += [room for room in page.rooms if self._authoriser.allows(identity, "chat", room.room_id)]
+            cursor, total = page.cursor, page.total
+            if cursor is None or len(shown) == limit:
+                break
+        present = await self._participants.of([room.room_id for room in shown])
+        rooms = [chat_wire.room(room, present[room.room_id]) for room in shown]
+        more = {} if cursor is None else {"cursor": cursor}
+        return fresh({"success": True, "data": {"rooms": rooms, "total_count": total, **more}})
+
+    async def room(self, request: Request) -> Response:
+        room_id = self._room_of_path(request)
+        room = await self._chat.room(room_id)
+        if isinstance(room, UnknownRoom):
+            raise _absent()
+        present = await self._participants.of([room_id])
+        return fresh({"success": True, "data": chat_wire.room(room, present[room_id])})
+
+    async def messages(self, request: Request) -> Response:
+        identity = self._authoriser.bearer(request.headers)
+        given = request.query_params.get("room_id")
+        if given is None:
+            raise InvalidInput("room_id", "is missing")
+        room_id = canonical_id(given, "room_id")
+        limit = whole(request, "limit", DEFAULT_PAGE, 1, MAX_PAGE)
+        before = _before(request.query_params.get("before"))
+        self._authoriser.check_room(identity, "chat", room_id)
+        page = await self._chat.messages(room_id, limit=limit, before=before)
+        if isinstance(page, UnknownRoom):
+            raise _absent()
+        messages = [chat_wire.message(one) for one in page.messages]
+        return fresh(
+            {
+                "success": True,
+                "room_id": room_id,
+                "messages": messages,
+                "count": len(messages),
+                "has_more": page.has_more,
+            }
+        )
+
+    async def incoming(self, request: Request) -> Response:
+        identity = self._authoriser.bearer(request.headers)
+        content = decoded(await received(request))
+        message = field_of_body(lambda: read_incoming(content))
+        try:
+            posted = await self.post(message, identity)
+        except InvalidInput as error:
+            raise unprocessable(error) from None
+        return fresh(
+            {
+                "success": True,
+                "room_id": posted.room_id,
+                "message_id": posted.message_id,
+                "is_new_room": posted.first,
+                "duplicate": posted.duplicate,
+            }
+        )
+
+    async def post(self, message: IncomingMessage, identity: Identity | None, *, checked: bool = False) -> Posted:
+        """Save a customer's message. checked: the right to its room has been proved otherwise, by a signature."""
+        phone = canonical_phone(message.phone)
+        if not checked:
+            self._authoriser.check_room(identity, "chat", room_of_phone(phone))
+        posted = await self._chat.post(message)
+        if posted.created:
+            line = f"[roomService] New room created: room_id={posted.room_id}, phone={phone}"
+            log.info(line, room_id=posted.room_id, phone=phone)
+        _log_saved(posted)
+        return posted
+
+    async def send(self, request: Request) -> Response:
+        identity = self._authoriser.bearer(request.headers)
+        content = decoded(await received(request))
+        message = field_of_body(lambda: read_outgoing(content))
+        room_id = field_of_body(lambda: canonical_id(message.room_id, "room_id"))
+        user_id = field_of_body(lambda: canonical_id(message.user_id, "user_id"))
+        self._authoriser.check_room(identity, "chat", room_id)
+        if identity is not None and not identity.admin and user_id != identity.user:
+            raise Refusal("forbidden", "the token belongs to another user")
+        try:
+            posted = await self._chat.send(message)
+        except InvalidInput as error:
+            raise unprocessable(error) from None
+        if isinstance(posted, UnknownRoom):
+            raise _absent()
+        _log_saved(posted)
+        saved = None if posted.message is None else chat_wire.message(posted.message)
+        return fresh(
+            {
+                "success": True,
+                "room_id": posted.room_id,
+                "message_id": posted.message_id,
+                "duplicate": posted.duplicate,
+                "message": saved,
+            }
+        )
+
+    async def read(self, request: Request) -> Response:
+        room_id = self._room_of_path(request)
+        data = await received(request)
+        wanted = field_of_body(lambda: read(ReadTo, decoded(data) if data.strip() else {}))
+        try:
+            outcome = await self._chat.read(room_id, wanted.seq)
+        except InvalidInput as error:
+            raise unprocessable(error) from None
+        if isinstance(outcome, UnknownRoom):
+            raise _absent()
+        return fresh(
+            {
+                "success": True,
+                "room_id": room_id,
+                "unread_count": outcome.unread_count,
+                "read_seq": outcome.read_seq,
+            }
+        )
+
+    def _room_of_path(self, request: Request) -> str:
+        identity = self._authoriser.bearer(request.headers)
+        room_id = canonical_id(request.path_params["room_id"], "room_id")
+        self._authoriser.check_room(identity, "chat", room_id)
+        return room_id
+
+
+def _log_saved(posted: Posted) -> None:
+    if not posted.duplicate:
+        line = f"[messageService] Message saved: message_id={posted.message_id}, room_id={posted.room_id}"
+        log.info(line, message_id=posted.message_id, room_id=posted.room_id)
+
+
+def _absent() -> Refusal:
+    return Refusal("not_found", "there is no such chat room")
+
+
+def _before(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= _SEQ_DIGITS):
+        raise InvalidInput("before", "must be a message's seq")
+    return int(text)

@@ -1,0 +1,63 @@
+"""Bodies of chat requests: read as they came, since a signature covers the bytes, and big integers must stay exact."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from presence_engine import InvalidInput
+from server.http.answers import MAX_BODY_BYTES
+from server.refusals import Refusal
+from server.sockets.transport import Codec
+
+MAX_DEPTH = 100
+
+T = TypeVar("T")
+
+
+async def received(request: Request) -> bytes:
+    """Return the body's bytes. Raises `too_large`."""
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > MAX_BODY_BYTES:
+            raise Refusal("too_large", f"the body has more than {MAX_BODY_BYTES} bytes")
+    return bytes(data)
+
+
+def decoded(data: bytes) -> Any:
+    """Return what the JSON says. Raises `invalid_input` naming `payload` when it is none, or nested too deeply."""
+    try:
+        content = Codec.loads(data)
+    except (ValueError, UnicodeDecodeError):
+        raise Refusal("invalid_input", "payload must be JSON", field="payload") from None
+    if _too_deep(content):
+        raise Refusal("invalid_input", f"payload is nested more than {MAX_DEPTH} deep", field="payload")
+    return content
+
+
+def field_of_body(check: Callable[[], T]) -> T:
+    """Run a check of a body's fields: what breaks a rule is 422."""
+    try:
+        return check()
+    except InvalidInput as error:
+        raise unprocessable(error) from None
+
+
+def unprocessable(error: InvalidInput) -> Refusal:
+    return Refusal("invalid_input", str(error), field=error.field, status=422)
+
+
+def _too_deep(content: Any) -> bool:
+    """What is deeper than this could be stored, and then not be read again by somebody with less of a stack."""
+    level = [content]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return True

@@ -1,0 +1,73 @@
+"""Several events at once to many sockets: framed once, and one write a socket.
+
+Each event is a WebSocket frame of its own. To a client frames from a server look the same whoever they are for, so the
+frames of a burst are made once; making them a socket and an event costs most of what an event costs.
+"""
+
+import struct
+from collections.abc import Sequence
+from typing import Any, Final
+
+from engineio import packet as engineio_packet
+from engineio.async_drivers.asgi import WebSocket
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+_FINAL_TEXT: Final = 0x81
+
+
+class Burst(engineio_packet.Packet):  # type: ignore[misc]  # python-engineio has no types
+    """Packets that leave together, in order."""
+
+    def __init__(self, packets: Sequence[engineio_packet.Packet]) -> None:
+        super().__init__(engineio_packet.MESSAGE, "")
+        self.texts: list[str] = [packet.encode() for packet in packets]
+        self.frames = b"".join(_frame(text.encode()) for text in self.texts)
+
+    def encode(self, b64: bool = False) -> "str | Burst":
+        """Long polling joins packets as Engine.IO does; a WebSocket is given the burst itself."""
+        return "\x1e".join(self.texts) if b64 else self
+
+
+class BurstingWebSocket(WebSocket):  # type: ignore[misc]  # python-engineio has no types
+    """A WebSocket that knows bursts, and can be broken off."""
+
+    def __init__(self, handler: Any, server: Any) -> None:
+        super().__init__(handler, server)
+        handler.__self__.queue.break_off = self.break_off
+
+    def break_off(self) -> None:
+        """End the connection without sending what is on its way: a client that does not read would never let it end."""
+        protocol = getattr(self.asgi_send, "__self__", None)
+        if isinstance(protocol, WebSocketsSansIOProtocol):
+            protocol.transport.abort()
+
+    async def send(self, message: "str | bytes | Burst") -> None:
+        if not isinstance(message, Burst):
+            await super().send(message)
+            return
+        protocol = _open_protocol(self.asgi_send)
+        if protocol is None:
+            for text in message.texts:
+                await super().send(text)
+            return
+        await protocol.writable.wait()
+        if not protocol.disconnected and not protocol.close_sent:
+            protocol.transport.write(message.frames)
+
+
+def _open_protocol(send: object) -> WebSocketsSansIOProtocol | None:
+    """The connection behind an ASGI `send`, if frames may be written to it as they are: open, without extensions."""
+    protocol = getattr(send, "__self__", None)
+    if not isinstance(protocol, WebSocketsSansIOProtocol) or protocol.conn.extensions:
+        return None
+    return protocol if protocol.handshake_complete and not protocol.close_sent else None
+
+
+def _frame(payload: bytes) -> bytes:
+    """A server's text frame: final, not masked."""
+    size = len(payload)
+    if size < 126:
+        return bytes((_FINAL_TEXT, size)) + payload
+    if size < 65536:
+        return struct.pack(">BBH", _FINAL_TEXT, 126, size) + payload
+    return struct.pack(">BBQ", _FINAL_TEXT, 127, size) + payload

@@ -1,0 +1,89 @@
+"""Engine.IO below Socket.IO: ping intervals told as they are, a silent client told from one that closed, and clients
+dropped that do not read or do not say what they want.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import engineio
+
+from server.metrics import CLOSED
+from server.sockets.outgoing import OutgoingQueue
+
+# The reader gives up a moment before a whole ping timeout has passed since the ping.
+_PART_OF_TIMEOUT: Final = 0.9
+CONNECT_WITHIN_S: Final = 20.0
+
+log = logging.getLogger(__name__)
+
+
+class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has no types
+    """An Engine.IO server that puts two things of the library right.
+
+    It tells a ping interval of less than a second, or with a fraction, exactly: the library cuts it to whole seconds,
+    and clients told `0` take a healthy connection for dead. And it says `ping timeout` of a WebSocket that left a ping
+    unanswered, whichever of the library's two timers noticed it.
+
+    It also ends connections that cost without being of use: of clients that do not read what they are sent, and those
+    that have connected to no namespace after 20 s. connected(sid) tells whether one has.
+    """
+
+    connected: Callable[[str], bool]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def create_queue(self) -> OutgoingQueue:
+        """Called by the library for each socket."""
+        return OutgoingQueue()
+
+    async def _trigger_event(self, event: str, *args: Any, **kwargs: Any) -> Any:
+        if event == "connect":
+            self._announce_interval(args[0])
+            self.sockets[args[0]].queue.on_overflow = lambda: self._spawn(self._drop(args[0]))
+            asyncio.get_running_loop().call_later(CONNECT_WITHIN_S, self._expect_connected, args[0])
+        elif event == "disconnect" and len(args) == 2 and self._fell_silent(args[0]):
+            args = (args[0], self.reason.PING_TIMEOUT)
+        return await super()._trigger_event(event, *args, **kwargs)
+
+    def _announce_interval(self, sid: str) -> None:
+        queue = self.sockets[sid].queue
+        opening = queue.get_nowait()
+        queue.task_done()
+        opening.data["pingInterval"] = round(self.ping_interval * 1000)
+        queue.put_nowait(opening)
+
+    def _expect_connected(self, sid: str) -> None:
+        if sid in self.sockets and not self.sockets[sid].closed and not self.connected(sid):
+            self._spawn(self._end(sid))
+
+    async def _end(self, sid: str) -> None:
+        """Close a connection whose client has not said what it wants."""
+        if (socket := self.sockets.get(sid)) is not None:
+            CLOSED.labels("nameless").inc()
+            await socket.close(wait=False)
+            # The end of the writer: it closes the connection, whether the client takes the hint or not.
+            socket.queue.put_nowait(None)
+
+    async def _drop(self, sid: str) -> None:
+        """Break a connection whose client does not read. There is no use in telling it."""
+        if (socket := self.sockets.get(sid)) is not None:
+            CLOSED.labels("slow").inc()
+            log.warning("a socket is dropped: its client does not read what it is sent")
+            await socket.close(wait=False, abort=True, reason=self.reason.TRANSPORT_ERROR)
+            if socket.queue.break_off:
+                socket.queue.break_off()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    def _fell_silent(self, sid: str) -> bool:
+        socket = self.sockets.get(sid)
+        pinged_at_s = socket.last_ping if socket else None
+        return pinged_at_s is not None and time.time() - pinged_at_s >= self.ping_timeout * _PART_OF_TIMEOUT

@@ -1,0 +1,55 @@
+"""Sockets that ended: their rooms go into grace, and a Redis that did not hear it is told again until it has."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Final
+
+from presence_engine import PresenceEngine, StoreUnavailable
+
+_RETRY_S: Final = 0.5
+_BATCH: Final = 500
+
+log = logging.getLogger(__name__)
+
+
+class Partings:
+    """Detaches connections. ping_timeout_grace_ms: the grace of a socket that fell silent, where a room gives any."""
+
+    def __init__(self, engine: PresenceEngine, ping_timeout_grace_ms: int) -> None:
+        self._engine, self._ping_timeout_grace_ms = engine, ping_timeout_grace_ms
+        self._unheard: dict[tuple[str, str, str], int | None] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def part(self, rooms: Iterable[str], user: str, connection: str, *, silent: bool = False) -> None:
+        """Put one connection of each room into grace, all in one round trip. Never raises StoreUnavailable."""
+        leaving = {(room, user, connection): self._grace_ms(room, silent=silent) for room in rooms}
+        if unheard := await self._detach(leaving):
+            # Without this the connections would count as present for as long as this process lives.
+            self._unheard.update(unheard)
+            if self._task is None or self._task.done():
+                self._task = asyncio.create_task(self._repeat(), name="partings")
+
+    def _grace_ms(self, room: str, *, silent: bool) -> int | None:
+        return self._ping_timeout_grace_ms if silent and self._engine.settings.rules(room).grace_ms else None
+
+    async def _detach(self, leaving: dict[tuple[str, str, str], int | None]) -> dict[tuple[str, str, str], int | None]:
+        """Return what Redis did not hear."""
+        outcomes = await asyncio.gather(
+            *(self._engine.detach(*one, grace_ms=grace_ms) for one, grace_ms in leaving.items()), return_exceptions=True
+        )
+        unheard = {}
+        for (one, grace_ms), outcome in zip(leaving.items(), outcomes, strict=True):
+            if isinstance(outcome, StoreUnavailable):
+                unheard[one] = grace_ms
+            elif isinstance(outcome, BaseException):
+                log.error("a connection could not be detached", exc_info=outcome)
+        return unheard
+
+    async def _repeat(self) -> None:
+        while self._unheard:
+            await asyncio.sleep(_RETRY_S)
+            batch = dict(list(self._unheard.items())[:_BATCH])
+            unheard = await self._detach(batch)
+            for one in batch.keys() - unheard.keys():
+                del self._unheard[one]

@@ -1,0 +1,116 @@
+import { ChatClient } from './chat-client.js';
+import { nameOf, textOfMessage } from './chat-state.js';
+import { avatar, count, h, keepChildren, onNextFrame, setText } from './dom.js';
+import { bearer } from './me.js';
+
+const TIME = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
+
+/** The inbox: customers' rooms by latest message, the window of one, and a form that writes as a customer would. */
+export class ChatView {
+  #chat = null;
+  #drawn = null;
+  #draw = onNextFrame(() => this.#show());
+
+  constructor(line, me) {
+    this.line = line;
+    this.me = me;
+    this.list = h('ul', { class: 'inbox-list' });
+    this.hint = h('p', { class: 'quiet inbox-hint' }, 'No customer has written yet. Write as one below.');
+    this.title = h('h2', { class: 'room-name grow' }, 'No room chosen');
+    this.phone = h('span', { class: 'quiet number' });
+    this.older = h('button', { class: 'small', hidden: true, onclick: () => this.#chat.older() }, 'Earlier messages');
+    this.messages = h('ol', { class: 'messages', 'aria-label': 'Messages' });
+    this.window = h('div', { class: 'message-window', tabindex: '0', role: 'log', 'aria-label': 'Messages' },
+      this.older, this.messages);
+    this.text = h('input', { 'aria-label': 'Answer', placeholder: 'Answer as an agent', required: true, disabled: true, autocomplete: 'off' });
+    this.submit = h('button', { class: 'main', disabled: true }, 'Send');
+    this.said = h('p', { class: 'quiet typing', role: 'status' });
+    this.element = h(
+      'div', { class: 'chat' },
+      h('section', { class: 'card inbox', 'aria-labelledby': 'inbox-title' },
+        h('h2', { id: 'inbox-title' }, 'Inbox'), h('div', { class: 'inbox-scroll' }, this.hint, this.list), this.#customer()),
+      h('section', { class: 'card conversation', 'aria-label': 'Conversation' },
+        h('header', { class: 'row' }, this.title, this.phone), this.window,
+        h('form', { class: 'row', onsubmit: (event) => this.#send(event) }, this.text, this.submit), this.said),
+    );
+  }
+
+  open() {
+    if (this.#chat) return;
+    this.#chat = new ChatClient(this.line.socket, this.me.userId, {
+      headers: bearer(this.me), onTraffic: this.line.onTraffic,
+    });
+    this.#chat.on('change', this.#draw);
+    this.#chat.on('error', (message) => setText(this.said, message));
+    this.#draw();
+  }
+
+  #customer() {
+    const phone = h('input', { 'aria-label': 'Phone', type: 'tel', value: '+62 878-5390', required: true });
+    const name = h('input', { 'aria-label': 'Customer’s name', placeholder: 'Name', value: 'Siti' });
+    const text = h('input', { 'aria-label': 'Message', placeholder: 'Message', required: true, autocomplete: 'off' });
+    const write = async (event) => {
+      event.preventDefault();
+      setText(this.said, '');
+      const body = await this.#chat.incoming({
+        phone: phone.value, content_text: text.value, ...(name.value && { customer_name: name.value }),
+      });
+      if (body) text.value = '';
+    };
+    return h('form', { class: 'customer', onsubmit: write },
+      h('h3', {}, 'Write as a customer'), h('div', { class: 'row' }, phone, name),
+      h('div', { class: 'row' }, text, h('button', {}, 'Write')));
+  }
+
+  async #send(event) {
+    event.preventDefault();
+    setText(this.said, '');
+    const sent = await this.#chat.send(this.text.value);
+    if (sent) this.text.value = '';
+    this.text.focus();
+  }
+
+  #show() {
+    const { rooms, openId, messages, hasMore } = this.#chat.state;
+    this.hint.hidden = rooms.length > 0;
+    keepChildren(this.list, rooms, {
+      key: (room) => room.room_id, make: (room) => this.#entry(room), show: (row, room) => fillEntry(row, room, openId),
+    });
+    const room = rooms.find(({ room_id: id }) => id === openId);
+    setText(this.title, room ? nameOf(room) : 'No room chosen');
+    setText(this.phone, room?.room_phone ?? '');
+    this.text.disabled = this.submit.disabled = !room;
+    this.older.hidden = !hasMore;
+    keepChildren(this.messages, messages, { key: ({ id }) => id, make: bubble });
+    const newest = `${openId} ${messages.at(-1)?.id}`;
+    if (newest !== this.#drawn) this.window.scrollTop = this.window.scrollHeight;
+    this.#drawn = newest;
+  }
+
+  #entry(room) {
+    return h('li', {}, h('button', { class: 'entry', onclick: () => this.#chat.open(room.room_id) },
+      avatar(nameOf(room)),
+      h('span', { class: 'grow' }, h('span', { class: 'entry-name' }), h('span', { class: 'quiet entry-text' })),
+      h('span', { class: 'entry-side' }, h('time', { class: 'quiet number' }), h('span', { class: 'unread number' }))));
+  }
+}
+
+function fillEntry(row, room, openId) {
+  const button = row.firstChild;
+  const [name, text] = button.children[1].children;
+  const [time, unread] = button.children[2].children;
+  setText(name, nameOf(room));
+  setText(text, room.last_message ? textOfMessage(room.last_message) : 'No message yet');
+  setText(time, room.last_message_timestamp ? TIME.format(new Date(room.last_message_timestamp)) : '');
+  setText(unread, room.unread_count ? count(room.unread_count) : '');
+  unread.toggleAttribute('hidden', !room.unread_count);
+  unread.setAttribute('title', 'unread');
+  button.setAttribute('aria-current', room.room_id === openId);
+}
+
+function bubble(message) {
+  const agent = message.user_id !== null;
+  return h('li', { class: agent ? 'agent' : 'customer-says' },
+    h('p', {}, textOfMessage(message)),
+    h('span', { class: 'quiet number' }, `${agent ? message.user_id : 'Customer'} · ${TIME.format(new Date(message.created_at))}`));
+}

@@ -1,0 +1,93 @@
+import { BoardView } from './board-view.js';
+import { ChatView } from './chat-view.js';
+import { DebugPanel } from './debug-panel.js';
+import { h, setText } from './dom.js';
+import { Line } from './line.js';
+import { bearer, remember, roomsOfAddress, setToken, whoAmI } from './me.js';
+import { ParticipantsMenu } from './participants-menu.js';
+import { SessionExpired } from './popup.js';
+import { RoomsView } from './rooms-view.js';
+import { Tabs } from './tabs.js';
+import { Trouble } from './trouble.js';
+
+const TONES = { connected: 'good', connecting: 'warn', dropped: 'bad', closed: 'bad' };
+
+const me = whoAmI();
+const line = new Line(me);
+const menu = new ParticipantsMenu(bearer(me));
+const popup = new SessionExpired({ rejoin: (roomId) => (roomId === board.roomId ? board.open() : rooms.open(roomId)) });
+const rooms = new RoomsView(line, me, { menu, popup, changed });
+const board = new BoardView(line, me, { popup, changed });
+const chat = new ChatView(line, me);
+const debug = new DebugPanel(line, sources);
+const trouble = new Trouble(line, me);
+const tabs = new Tabs([
+  { id: 'rooms', name: 'Rooms', element: rooms.element },
+  { id: 'board', name: 'Board', element: board.element, shown: () => {
+    board.open();
+    debug.look(board.roomId);
+  } },
+  { id: 'chat', name: 'Chat', element: chat.element, shown: () => chat.open() },
+]);
+
+document.getElementById('top').append(tabs.list, connectionPill(), nameField());
+document.getElementById('content').replaceChildren(
+  tabs.panels, h('aside', { class: 'side', 'aria-label': 'Behind the scenes' }, trouble.element, debug.element),
+);
+document.body.append(menu.element, popup.element);
+line.socket.on('connect_error', ({ message }) => message === 'unauthorized' && askToken());
+
+for (const roomId of roomsOfAddress()) rooms.open(roomId);
+const [first] = rooms.cards.values();
+first?.room.ready.then(() => {
+  performance.mark('ready');
+  document.documentElement.dataset.ready = 'true';
+}, () => {});
+
+function sources() {
+  const shown = [...rooms.cards].map(([name, { room }]) => ({ name, room }));
+  return board.board ? [...shown, { name: board.roomId, room: board.room, board: board.board }] : shown;
+}
+
+function changed() {
+  trouble.rooms = [...rooms.cards.keys()];
+  debug.update();
+}
+
+function connectionPill() {
+  const pill = h('span', { class: 'pill push line', role: 'status' });
+  const show = () => {
+    setText(pill, line.status);
+    pill.dataset.tone = TONES[line.status];
+  };
+  line.on('change', show);
+  show();
+  return pill;
+}
+
+function nameField() {
+  const field = h('input', {
+    'aria-label': 'Your name', maxlength: '64', required: true, value: me.username, autocomplete: 'off',
+    onchange: () => {
+      if (!field.value.trim()) return;
+      me.username = field.value.trim();
+      if (!me.token) remember(me);
+      rooms.rename(me.username);
+    },
+  });
+  return h('span', { class: 'me' }, field);
+}
+
+function askToken() {
+  if (document.getElementById('token')) return;
+  const field = h('input', { name: 'token', type: 'password', required: true, 'aria-label': 'Token', autocomplete: 'off' });
+  const dialog = h('dialog', { id: 'token', 'aria-labelledby': 'token-title' },
+    h('h2', { id: 'token-title' }, 'This server asks for a token'),
+    h('form', { class: 'row', onsubmit: (event) => {
+      event.preventDefault();
+      setToken(field.value.trim());
+      location.reload();
+    } }, field, h('button', { class: 'main' }, 'Connect')));
+  document.body.append(dialog);
+  dialog.showModal();
+}

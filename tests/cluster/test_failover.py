@@ -1,0 +1,126 @@
+"""A master dies, of a Cluster or behind Sentinel, with its last second: no ghost, no lost member, no reload."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import pytest
+
+from tests.cluster.servers import Cluster, SentinelSet
+from tests.faults.conftest import Opened
+from tests.faults.processes import ServerProcess
+from tests.faults.tab import Tab, eventually
+from tests.faults.table import Table
+
+pytestmark = [pytest.mark.cluster, pytest.mark.faults, pytest.mark.slow]
+
+FAILOVER_S: Final = 30.0
+Launch = Callable[..., ServerProcess]
+Faultless = Callable[..., Awaitable[None]]
+
+
+async def users_of(server: ServerProcess, room: str) -> list[str]:
+    """The list, or nothing while Redis is away."""
+    if await asyncio.to_thread(server.status, "/readyz") != 200:
+        return []
+    try:
+        return sorted(await asyncio.to_thread(server.users, room))
+    except OSError:
+        return []
+
+
+async def is_ok(one: Tab, room: str) -> bool:
+    return (await one.beat(room))["ok"] is True
+
+
+async def test_sentinel_failover_that_loses_the_last_second(
+    sentinels: SentinelSet, launch: Launch, tab: Opened, room: str, faultless: Faultless, table: Table
+) -> None:
+    """C6, C16: what the replica had not got yet is made good by those who know: joined again, or gone again."""
+    servers = [launch(sentinels.url, PRESENCE_GRACE="1", PRESENCE_LEASE="3") for _ in range(2)]
+    stays = [await tab(servers[at % 2].url, f"stays-{at}") for at in range(6)]
+    leaves, breaks = await tab(servers[0].url, "leaves"), await tab(servers[1].url, "breaks")
+    for one in (*stays, leaves, breaks):
+        await one.join(room)
+    await eventually(lambda: stays[0].views[room].count == 8, "eight members")
+    first = {user: member["joinedAt"] for user, member in stays[0].views[room].members.items()}
+    # The replica hears nothing of what follows, and then the master is gone.
+    sentinels.replica.process.send_signal(signal.SIGSTOP)
+    late = await tab(servers[0].url, "late")
+    late_at = (await late.join(room))["users"][-1]["joinedAt"]
+    assert (await leaves.leave(room))["left"] is True
+    await breaks.kill()
+    await eventually(lambda: "away" in str(servers[0].get(f"/api/chatroom/{room}/participants?view=full")), "the grace")
+    sentinels.master.kill()
+    sentinels.replica.process.send_signal(signal.SIGCONT)
+    expected = sorted(["late", *(one.user for one in stays)])
+    last: list[str] = []
+
+    async def converged() -> bool:
+        nonlocal last
+        last = await users_of(servers[0], room)
+        return last == expected == await users_of(servers[1], room)
+
+    started = time.monotonic()
+    try:
+        await eventually(converged, "the list after the failover", FAILOVER_S)
+    except AssertionError:
+        raise AssertionError(f"after {time.monotonic() - started:.0f} s: {last}") from None
+    for one in (*stays, late):
+        await eventually(lambda one=one: is_ok(one, room), "a beat")
+        await one.until(lambda one=one: sorted(one.views[room].members) == expected, "the list by diffs")
+        assert one.told("room:force-leave") == []
+        assert one.views[room].faults == []
+    page = servers[0].get(f"/api/chatroom/{room}/participants?view=full")["users"]
+    joined_at = {user["userId"]: user["joinedAt"] for user in page}
+    assert joined_at == {**{user: first[user] for user in expected if user != "late"}, "late": late_at}
+    await faultless(sentinels.url)
+    table.note(
+        "failover behind Sentinel to a replica that lost the last second",
+        "who joined in it joins again with the first `joinedAt`, who left or broke off in it is taken out again",
+    )
+
+
+async def test_a_node_of_the_cluster_fails_over(
+    cluster_with_replicas: Cluster, launch: Launch, tab: Opened, faultless: Faultless, table: Table
+) -> None:
+    """002-11, C15: rooms on the other nodes do not notice; those on the dead one are back with its replica."""
+    cluster = cluster_with_replicas
+    servers = [launch(cluster.url, PRESENCE_LEASE="3") for _ in range(2)]
+    tabs = [await tab(servers[at].url, f"u{at}") for at in range(2)]
+    rooms = [f"room-{number}" for number in range(9)]
+    for one in tabs:
+        for room in rooms:
+            await one.join(room)
+    for room in rooms:
+        await eventually(lambda room=room: tabs[0].views[room].count == 2, "both")
+    cluster.instances[0].kill()
+    newcomer = None
+    for room in rooms:
+        for server in servers:
+            await eventually(lambda s=server, r=room: has(s, r, ["u0", "u1"]), f"the list of {room}", FAILOVER_S)
+    for one in tabs:
+        for room in rooms:
+            await eventually(lambda one=one, room=room: is_ok(one, room), "a beat")
+        assert one.told("room:force-leave") == []
+    newcomer = await tab(servers[0].url, "newcomer")
+    for room in rooms:
+        await newcomer.join(room)
+        for one in tabs:
+            view = one.views[room]
+            await one.until(lambda v=view: set(v.members) == {"u0", "u1", "newcomer"}, f"the list of {room} by diffs", 30)
+            assert view.faults == []
+    await faultless(cluster.url, partitions=128)
+    table.note(
+        "a master of the Cluster dies",
+        "rooms on other nodes go on; those it held are back with its replica; nobody is told to leave",
+    )
+
+
+async def has(server: ServerProcess, room: str, expected: list[str]) -> bool:
+    try:
+        return sorted(await asyncio.to_thread(server.users, room)) == expected
+    except OSError:
+        return False

@@ -1,0 +1,91 @@
+"""Heartbeats of one loop tick and room are one script call; a lone one leaves at once."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from presence_engine import Absent, Beat, PresenceEngine, StoreUnavailable
+from presence_engine.batching import HeartbeatBatch
+
+
+class Calls:
+    """Records what reaches the store, and lets it through."""
+
+    def __init__(self, engine: PresenceEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.made: list[tuple[str, int]] = []
+        run = engine.store.run
+
+        async def recording(name: str, keys: Any, values: Any, more: Any = ()) -> Any:
+            self.made.append((name.removeprefix("presence/"), len(more)))
+            return await run(name, keys, values, more)
+
+        monkeypatch.setattr(engine.store, "run", recording)
+
+
+async def test_five_hundred_beats_of_a_tick_are_one_call(
+    engine: PresenceEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await asyncio.gather(*(engine.join("r", f"u{n}", f"c{n}") for n in range(500)))
+    calls = Calls(engine, monkeypatch)
+    beats = await asyncio.gather(*(engine.heartbeat("r", f"u{n}", f"c{n}") for n in range(500)))
+    assert calls.made == [("heartbeat", 500)]
+    assert all(isinstance(beat, Beat) and not beat.adopted for beat in beats)
+    assert len({beat.now_ms for beat in beats if isinstance(beat, Beat)}) == 1
+
+
+async def test_each_room_is_a_call_and_each_thousand(engine: PresenceEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = Calls(engine, monkeypatch)
+    batches = [("a", 1), ("b", 2), ("c", 2500)]
+    beats = (engine.heartbeat(room, f"u{n}", "c", adopt=False) for room, size in batches for n in range(size))
+    assert set(await asyncio.gather(*beats)) == {Absent()}
+    made = [("heartbeat", 1), ("heartbeat", 2), ("heartbeat", 1000), ("heartbeat", 1000), ("heartbeat", 500)]
+    assert sorted(calls.made) == sorted(made)
+
+
+async def test_each_beat_gets_its_own_answer(engine: PresenceEngine) -> None:
+    for n in range(0, 100, 2):
+        await engine.join("r", f"u{n}", "c")
+    beats = await asyncio.gather(*(engine.heartbeat("r", f"u{n}", "c") for n in range(100)))
+    assert [isinstance(beat, Beat) for beat in beats] == [n % 2 == 0 for n in range(100)]
+
+
+async def test_a_lone_beat_leaves_in_the_next_turn_of_the_loop() -> None:
+    """No timer: whoever is alone does not wait for company."""
+    sent: list[list[str]] = []
+
+    async def send(room: str, ttl_ms: int, slots: list[str]) -> tuple[int, list[bool]]:
+        sent.append(slots)
+        return 5, [True] * len(slots)
+
+    batch = HeartbeatBatch(send)
+    future = batch.beat("r", 1000, "slot")
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert sent == [["slot"]]
+    assert await future == (5, True)
+    second, third = batch.beat("r", 1000, "x"), batch.beat("r", 2000, "y")
+    await asyncio.gather(second, third)
+    assert sent[1:] == [["x"], ["y"]]
+
+
+async def test_a_cancelled_beat_does_not_disturb_the_others(engine: PresenceEngine) -> None:
+    await asyncio.gather(*(engine.join("r", f"u{n}", "c") for n in range(10)))
+    tasks = [asyncio.ensure_future(engine.heartbeat("r", f"u{n}", "c")) for n in range(10)]
+    await asyncio.sleep(0)
+    tasks[3].cancel()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(answers[3], asyncio.CancelledError)
+    assert all(isinstance(answer, Beat) for n, answer in enumerate(answers) if n != 3)
+
+
+async def test_an_error_reaches_every_caller_of_the_call_and_no_other() -> None:
+    async def send(room: str, ttl_ms: int, slots: list[str]) -> tuple[int, list[bool]]:
+        if room == "bad":
+            raise StoreUnavailable("gone")
+        return 5, [False] * len(slots)
+
+    batch = HeartbeatBatch(send)
+    futures = [batch.beat("bad", 1, "a"), batch.beat("good", 1, "b"), batch.beat("bad", 1, "c")]
+    answers = await asyncio.gather(*futures, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [StoreUnavailable, tuple, StoreUnavailable]

@@ -1,0 +1,229 @@
+"""The HTTP routes of presence: shapes, order, paging, ids in addresses, refusals."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.client.driver import Client
+from tests.server.conftest import RunningServer, Serve, in_path
+
+Connect = Callable[..., Client]
+
+ODD_IDS = [
+    "a:b", "{x}", "{}", "}{", "*", "?", "h[a-z]llo", "a/b", "/", "//", "a/count", "x/participants", "a%2Fb", "100%",
+    "a b", "a+b", "#", "~",
+    "🙂 family \U0001f469\u200d\U0001f469\u200d\U0001f467", "\u202eright-to-left",
+    "\u00e9", "e\u0301", "ünïcödé", "..", ".", "a&b=c", "'\"\\", "x" * 128, "é" * 64, "__proto__", "constructor", "-1",
+]  # fmt: skip
+
+
+def test_000_8_exact_body_and_order(server: RunningServer, connect: Connect, room: str) -> None:
+    """000-8: exactly these two keys, users in the order they joined."""
+    for user, name in (("u1", "migxtes4"), ("u2", "migxtes5")):
+        connect(server).join(room, user, username=name)
+    response = server.http.get(f"/api/chatroom/{room}/participants")
+    assert response.status_code == 200
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["content-type"] == "application/json"
+    expected = '{"count":2,"users":[{"userId":"u1","username":"migxtes4"},{"userId":"u2","username":"migxtes5"}]}'
+    assert response.text == expected
+
+
+def test_000_8_an_unknown_room_is_empty_with_200(server: RunningServer, room: str) -> None:
+    assert server.participants(room) == {"count": 0, "users": []}
+    count = server.count(room)
+    assert (count["roomId"], count["count"], count["connections"], count["seq"]) == (room, 0, 0, 0)
+
+
+@pytest.mark.parametrize("name", ODD_IDS)
+def test_t0_8_x1_odd_ids_in_addresses(server: RunningServer, connect: Connect, name: str) -> None:
+    """T0.8, X1: every legal id is one room and one user, over sockets and in addresses."""
+    client = connect(server)
+    client.join(name, name, username=name)
+    assert server.participants(name) == {"count": 1, "users": [{"userId": name, "username": name}]}
+    assert server.count(name)["roomId"] == name
+    rooms = server.get(f"/api/users/{in_path(name)}/rooms")
+    assert rooms["userId"] == name
+    assert [one["roomId"] for one in rooms["rooms"]] == [name]
+    assert server.post("/api/chatrooms/counts", {"ids": [name]}) == {"counts": {name: 1}}
+    assert server.get(f"/api/chatrooms/counts?ids={in_path(name)}") == {"counts": {name: 1}}
+    assert server.kick(name, {"userId": name})["kicked"] is True
+    assert client.wait("room:force-leave")["roomId"] == name
+    assert server.participants(name)["count"] == 0
+
+
+def test_x1_ids_in_two_normal_forms_are_two(server: RunningServer, connect: Connect) -> None:
+    client = connect(server, auth={"userId": "u1"})
+    client.join("caf\u00e9")
+    assert server.participants("cafe\u0301")["count"] == 0
+    client.emit("leave_room", {"roomId": "caf\u00e9"})
+
+
+def test_participants_pages_and_next_cursor(server: RunningServer, connect: Connect, room: str) -> None:
+    """`limit`, `cursor`; `nextCursor` only when more follow; `count` is of the room, not of the page."""
+    for at in range(5):
+        connect(server).join(room, at)
+    first = server.participants(room, limit=2)
+    assert (first["count"], [user["userId"] for user in first["users"]]) == (5, [0, 1])
+    second = server.participants(room, limit=2, cursor=first["nextCursor"])
+    third = server.participants(room, limit=2, cursor=second["nextCursor"])
+    assert [user["userId"] for user in [*second["users"], *third["users"]]] == [2, 3, 4]
+    assert "nextCursor" not in third
+    assert "nextCursor" not in server.participants(room, limit=5)
+
+
+def test_full_view_gives_whole_members(server: RunningServer, connect: Connect, room: str) -> None:
+    connect(server).join(room, "u1", data={"x": []})
+    (member,) = server.participants(room, view="full")["users"]
+    assert set(member) == {"userId", "username", "joinedAt", "lastActiveAt", "status", "data"}
+    assert member["data"] == {"x": []}
+
+
+def test_count_counts_and_rooms(server: RunningServer, connect: Connect, room: str) -> None:
+    a, b = f"{room}-a", f"{room}-b"
+    one, two = connect(server), connect(server)
+    one.join(a, "u1")
+    two.join(a, "u1")
+    two.join(b, "u1")
+    connect(server).join(a, "u2")
+    count = server.count(a)
+    assert set(count) == {"roomId", "count", "connections", "epoch", "seq"}
+    assert (count["count"], count["connections"]) == (2, 3)
+    assert server.get(f"/api/chatrooms/counts?ids={a},{b},none") == {"counts": {a: 2, b: 1, "none": 0}}
+    assert server.post("/api/chatrooms/counts", {"ids": [a, b, a]}) == {"counts": {a: 2, b: 1}}
+    found = server.get("/api/chatrooms?limit=1000")
+    shown = [one for one in found["rooms"] if one["roomId"] in {a, b}]
+    assert shown == [
+        {"roomId": a, "count": 2, "connections": 3}, {"roomId": b, "count": 1, "connections": 1},
+    ]  # fmt: skip
+    assert found["total"] == len(found["rooms"])
+    largest = server.get("/api/chatrooms?limit=1")
+    assert (len(largest["rooms"]), largest["total"]) == (1, found["total"])
+    where = server.get("/api/users/u1/rooms")
+    assert [(one["roomId"], one["connections"]) for one in where["rooms"] if one["roomId"] in {a, b}] == [
+        (a, 2),
+        (b, 1),
+    ]
+    assert all(isinstance(one["joinedAt"], int) for one in where["rooms"])
+    assert server.get("/api/users/nobody/rooms") == {"userId": "nobody", "rooms": []}
+
+
+def test_counts_takes_a_thousand_and_no_more(server: RunningServer) -> None:
+    ids = [f"r{at}" for at in range(1000)]
+    assert len(server.post("/api/chatrooms/counts", {"ids": ids})["counts"]) == 1000
+    error = server.post("/api/chatrooms/counts", {"ids": [*ids, "one"]}, 422)["error"]
+    assert (error["code"], error["field"]) == ("invalid_input", "ids")
+    joined = ",".join([*ids, "one"])
+    assert server.get(f"/api/chatrooms/counts?ids={joined}", 400)["error"]["field"] == "ids"
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/api/chatroom/r/participants?limit=0", "limit"),
+        ("/api/chatroom/r/participants?limit=1001", "limit"),
+        ("/api/chatroom/r/participants?limit=-1", "limit"),
+        ("/api/chatroom/r/participants?limit=", "limit"),
+        ("/api/chatroom/r/participants?limit=1e2", "limit"),
+        ("/api/chatroom/r/participants?limit=%D9%A1", "limit"),
+        ("/api/chatroom/r/participants?cursor=x", "cursor"),
+        ("/api/chatroom/r/participants?cursor=99999999999999999999%3Au", "cursor"),
+        ("/api/chatroom/r/participants?view=some", "view"),
+        (f"/api/chatroom/{'x' * 129}/participants", "roomId"),
+        ("/api/chatroom/%00/participants", "roomId"),
+        ("/api/chatroom/a%0Ab/participants", "roomId"),
+        ("/api/chatroom/%7F/count", "roomId"),
+        (f"/api/users/{'%C3%A9' * 65}/rooms", "userId"),
+        ("/api/chatrooms/counts", "ids"),
+        ("/api/chatrooms/counts?ids=", "ids"),
+        ("/api/chatrooms/counts?ids=a,,b", "ids"),
+        ("/api/chatrooms?limit=0", "limit"),
+        ("/api/chatrooms?limit=1001", "limit"),
+    ],
+)
+def test_malformed_requests_name_the_field(server: RunningServer, path: str, field: str) -> None:
+    response = server.http.get(path)
+    assert response.status_code == 400, response.text
+    body = response.json()
+    assert body["success"] is False
+    error = body["error"]
+    assert (error["code"], error["field"], error["retryable"]) == ("invalid_input", field, False)
+    assert set(error) == {"code", "message", "field", "retryable"}
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "field"),
+    [
+        (b"", 400, "payload"),
+        (b"{", 400, "payload"),
+        (b"\xff\xfe", 400, "payload"),
+        (b"[" * 5000, 400, "payload"),
+        (b'{"ids":' + b"9" * 5000 + b"}", 400, "payload"),
+        (b"[]", 422, "payload"),
+        (b"null", 422, "payload"),
+        (b"{}", 422, "ids"),
+        (b'{"ids": "a"}', 422, "ids"),
+        (b'{"ids": [null]}', 422, "ids"),
+        (b'{"ids": [true]}', 422, "ids"),
+        (b'{"ids": [1.5]}', 422, "ids"),
+        (b'{"ids": [""]}', 422, "ids"),
+        (b'{"ids": [9007199254740993]}', 422, "ids"),
+        (b'{"ids": ["\\u0000"]}', 422, "ids"),
+        (b'{"ids": ["\\ud800"]}', None, None),
+    ],
+)
+def test_malformed_bodies(server: RunningServer, content: bytes, status: int | None, field: str | None) -> None:
+    response = server.http.post("/api/chatrooms/counts", content=content)
+    assert response.status_code == status or (status is None and response.status_code in {400, 422}), response.text
+    assert response.json()["error"]["code"] == "invalid_input"
+    if field is not None:
+        assert response.json()["error"]["field"] == field
+
+
+def test_a_body_too_large_is_too_large(server: RunningServer) -> None:
+    response = server.http.post("/api/chatrooms/counts", content=b" " * 1_000_001)
+    assert (response.status_code, response.json()["error"]["code"]) == (413, "too_large")
+
+
+@pytest.mark.parametrize(
+    "path", ["/nowhere", "/api", "/api/chatroom", "/api/chatroom/r", "/api/chatroom//participants/x"]
+)
+def test_unknown_paths_are_404_in_the_contracts_shape(server: RunningServer, path: str) -> None:
+    body = server.get(path, 404)
+    assert set(body) == {"success", "error"}
+    assert body["success"] is False
+    assert body["error"]["code"] == "not_found"
+
+
+def test_an_empty_room_id_is_no_room(server: RunningServer) -> None:
+    assert server.http.get("/api/chatroom//participants").status_code in {400, 404}
+
+
+def test_a_method_that_a_path_does_not_take(server: RunningServer) -> None:
+    response = server.http.delete("/api/chatroom/r/participants")
+    assert response.json()["success"] is False
+    assert response.status_code in {404, 405}
+
+
+def test_health_readiness_and_figures(server: RunningServer, connect: Connect, room: str) -> None:
+    connect(server).join(room, "u1")
+    assert server.get("/healthz")
+    ready = server.get("/readyz")
+    assert (ready["status"], ready["redis"]) == ("ok", "connected")
+    assert abs(ready["timestamp"] - time.time() * 1000) < 60_000
+    figures = server.http.get("/metrics")
+    assert figures.status_code == 200
+    assert figures.headers["content-type"].startswith("text/plain")
+    assert 'presence_events_total{event="join_room",outcome="ok"}' in figures.text
+
+
+def test_cors_is_same_origin_unless_named(server: RunningServer, serve: Serve) -> None:
+    asked = {"Origin": "https://a.example"}
+    plain = server.http.get("/api/chatroom/r/participants", headers=asked)
+    assert "access-control-allow-origin" not in plain.headers
+    named = serve(PRESENCE_CORS_ORIGINS="https://a.example")
+    allowed = named.http.get("/api/chatroom/r/participants", headers=asked)
+    assert allowed.headers["access-control-allow-origin"] == "https://a.example"
+    other = named.http.get("/api/chatroom/r/participants", headers={"Origin": "https://b.example"})
+    assert "access-control-allow-origin" not in other.headers

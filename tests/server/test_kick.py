@@ -1,0 +1,53 @@
+"""Kick: an admin puts every connection of a user out of a room, on whichever server it is."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.client.driver import Client
+from tests.server.conftest import ADMIN_TOKEN, RunningServer, Serve
+
+Connect = Callable[..., Client]
+
+
+def test_kick_with_message_reason_and_last_room(server: RunningServer, connect: Connect, room: str) -> None:
+    """Section 4: every connection of the user is told; `message` replaces the text, `popup` and `reason` are fixed."""
+    one, two, other = connect(server), connect(server), connect(server)
+    other.join(room, "other")
+    one.join(room, 7, username="Seven")
+    two.join(room, 7)
+    other.wait("room:diff", lambda diff: diff["connections"] == 3)
+    assert server.kick(room, {"userId": "7", "message": "Too loud"}) == {"success": True, "kicked": True}
+    for client in (one, two):
+        told = client.wait("room:force-leave")
+        assert (told["roomId"], told["userId"], told["reason"]) == (room, 7, "kicked")
+        assert (told["message"], told["popup"]) == ("Too loud", "You are not in the chatroom")
+        client.wait("disconnect")
+    diff = other.wait("room:diff", lambda diff: diff["left"])
+    assert diff["left"] == [{"userId": 7, "username": "Seven", "reason": "kicked"}]
+    assert server.users(room) == ["other"]
+    assert server.kick(room, {"userId": 7}) == {"success": True, "kicked": False}
+    assert server.kick(room, {"user_id": "other"}) == {"success": True, "kicked": True}
+    assert other.wait("room:force-leave")["message"] == "You are not in the chatroom"
+
+
+def test_kick_is_for_admins(server: RunningServer, serve: Serve, connect: Connect, room: str) -> None:
+    connect(server).join(room, "u1")
+    path = f"/api/chatroom/{room}/kick"
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {ADMIN_TOKEN}"}):
+        error = server.post(path, {"userId": "u1"}, 403, headers=headers)
+        assert (error["success"], error["error"]["code"]) == (False, "forbidden")
+    without = serve(PRESENCE_ADMIN_TOKEN="")
+    assert without.post(path, {"userId": "u1"}, 403, headers={"Authorization": "Bearer x"})["success"] is False
+    assert server.users(room) == ["u1"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [({}, "userId"), ([], "payload"), ({"userId": None}, "userId"), ({"userId": ""}, "userId"),
+     ({"userId": "u", "message": 5}, "message"), ({"userId": "u", "message": {}}, "message")],
+)  # fmt: skip
+def test_kick_refuses_malformed_bodies(server: RunningServer, body: Any, field: str) -> None:
+    error = server.kick("r", body, 422)["error"]
+    assert (error["code"], error["field"]) == ("invalid_input", field)
