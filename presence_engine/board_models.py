@@ -33,6 +33,7 @@ class BoardPosition(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def last_updated(self) -> str:
+        """`updated_at_ms` as ISO-8601."""
         return iso_time(self.updated_at_ms)
 
 
@@ -86,6 +87,8 @@ class Move(msgspec.Struct, frozen=True):
 
 
 class BoardChanged(msgspec.Struct, frozen=True):
+    """It was done."""
+
     now_ms: int
     position: BoardPosition
 
@@ -174,20 +177,27 @@ class BoardChange(msgspec.Struct, frozen=True):
 
 
 class PositionsMoved(BoardChange, frozen=True):
+    """Items were moved, in this order."""
+
     moves: Sequence[ItemMoved]
 
     @property
     def first_version(self) -> int:
+        """The version of the first move."""
         return self.position.version - len(self.moves) + 1
 
 
 class PositionsFilled(BoardChange, frozen=True):
+    """Items that had no position got one."""
+
     item_positions: Mapping[str, Json]
     user_id: str | int
     source: str
 
 
 class GroupsReplaced(BoardChange, frozen=True):
+    """Groups and colours are now these. timestamp_ms: the grouping's time as it counted."""
+
     item_groups: Mapping[str, str]
     signature_colors: Mapping[str, str]
     user_id: str | int

@@ -1,6 +1,6 @@
 """What the scripts publish, read back: one Change a message, and the net effect of many."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, cast
 
 import msgspec
@@ -87,25 +87,35 @@ def decode_change(message: bytes) -> Change:
     try:
         head, *entries = message.decode().split(GROUP_SEPARATOR)
         epoch, seq, count, connections, at_ms = head.split(RECORD_SEPARATOR)
-        return Change(epoch, int(seq), int(count), int(connections), int(at_ms), [_entry(entry) for entry in entries])
+        return Change(
+            epoch,
+            int(seq),
+            int(count),
+            int(connections),
+            int(at_ms),
+            [one for entry in entries for one in _read(entry)],
+        )
     except (ValueError, KeyError) as error:
         raise ContractBroken(f"a message that is no change: {error}") from None
 
 
-def _entry(text: str) -> Entry:
+def _read(text: str) -> Iterator[Entry]:
     kind, user, *fields = text.split(RECORD_SEPARATOR)
     match kind:
         case "+" | "~":
             joined_at, id_json, name_json, data_json = fields
             shape = MemberJoined if kind == "+" else MemberUpdated
-            return shape(user, int(joined_at), id_json, name_json, data_json)
+            yield shape(user, int(joined_at), id_json, name_json, data_json)
         case "-":
-            id_json, name_json, reason = fields
-            return MemberLeft(user, id_json, name_json, cast(Reason, reason))
+            id_json, name_json, reason, *told = fields
+            yield MemberLeft(user, id_json, name_json, cast(Reason, reason))
+            for token in told:
+                yield ConnectionOut(user, token[:NODE_LENGTH], token[NODE_LENGTH:], cast(Reason, reason), "")
         case "x":
             token, reason, message_json = fields
-            return ConnectionOut(user, token[:NODE_LENGTH], token[NODE_LENGTH:], cast(Reason, reason), message_json)
-    raise ValueError(f"unknown entry {kind!r}")
+            yield ConnectionOut(user, token[:NODE_LENGTH], token[NODE_LENGTH:], cast(Reason, reason), message_json)
+        case _:
+            raise ValueError(f"unknown entry {kind!r}")
 
 
 def fold(changes: Sequence[Change]) -> NetChange:

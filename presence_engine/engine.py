@@ -191,6 +191,8 @@ class PresenceEngine:
             # Of the rooms counted some may be past their deadline and not swept yet: looking sweeps them.
             await self._where(user_id, self.keys.partition_of(room_id), now_ms)
             outcome = replies.joined(await self._in_room("presence/join", room_id, keys, values, now_ms))
+        if isinstance(outcome, Joined) and self.on_deadline:
+            self.on_deadline(outcome.now_ms + rules.life_ms)
         return outcome
 
     async def heartbeat(
@@ -273,7 +275,8 @@ class PresenceEngine:
         """
         values = self._values(room, user, connection)
         values["name"], values["data"] = inputs.name_json(username), inputs.data_json(data)
-        return replies.updated(await self._change("presence/update", values, now_ms))
+        room_id = str(values["room"])
+        return replies.updated(await self._in_room("presence/update", room_id, self.keys.room(room_id), values, now_ms))
 
     async def kick(
         self, room: Id, user: Id, *, message: str | None = None, now_ms: int | None = None
@@ -397,7 +400,7 @@ class PresenceEngine:
         removed: list[Removal] = []
         while True:
             values = {"room": room_id, "limit": SWEEP_LIMIT, "now_ms": _clock(now_ms)}
-            reply = await self.store.run("presence/sweep", self.keys.room(room_id), values)
+            reply = await self.store.run("presence/sweep", self._removing(room_id), values)
             at_ms, next_ms, found = replies.removals(reply, room_id)
             removed.extend(found)
             if found and self.on_removed:
@@ -430,9 +433,14 @@ class PresenceEngine:
             "connection": self._token(connection),
         }
 
+    def _removing(self, room: str) -> Sequence[str]:
+        """The keys of scripts that may remove users: with the index, also where it lies."""
+        keys = self.keys.room(room)
+        return (*keys, self.keys.users(self.keys.partition_of(room))) if self.settings.user_index else keys
+
     async def _change(self, script: str, values: dict[str, object], now_ms: int | None) -> Reply:
         room = str(values["room"])
-        return await self._in_room(script, room, self.keys.room(room), values, now_ms)
+        return await self._in_room(script, room, self._removing(room), values, now_ms)
 
     async def _in_room(
         self, script: str, room: str, keys: Sequence[str], values: dict[str, object], now_ms: int | None

@@ -29,6 +29,8 @@ def canonical_id(value: object, field: str) -> str:
 
 
 def _check_text(value: str, field: str) -> None:
+    if value.isascii() and value.isprintable() and 1 <= len(value) <= MAX_ID_BYTES:
+        return
     try:
         size = len(value.encode())
     except UnicodeEncodeError:

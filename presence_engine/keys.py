@@ -73,8 +73,11 @@ class Keyspace:
         """The nodes have a slot of their own: `leases`, `condemned`, `gone`, `retired`."""
         return f"{self.prefix}:{{nodes}}:{part}"
 
+    def users(self, partition: int) -> str:
+        return f"{self.stem(partition)}user:"
+
     def user(self, partition: int, user: str) -> str:
-        return f"{self.stem(partition)}user:{user}"
+        return f"{self.users(partition)}{user}"
 
     def node(self, partition: int, node: str) -> str:
         return f"{self.stem(partition)}node:{node}"

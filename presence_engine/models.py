@@ -219,6 +219,8 @@ class CondemnedNode(msgspec.Struct, frozen=True):
 
 
 class Nodes(msgspec.Struct, frozen=True):
+    """The processes of a deployment at now_ms. leases: the first to end first, lapsed ones included."""
+
     now_ms: int
     leases: Sequence[NodeLease]
     condemned: Sequence[CondemnedNode]

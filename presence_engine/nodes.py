@@ -54,6 +54,7 @@ class Node:
         self._steady_since_s: float | None = None
         self._reaping: dict[str, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._recovery: asyncio.Task[None] | None = None
 
     @property
     def recovering(self) -> bool:
@@ -73,7 +74,7 @@ class Node:
 
     async def stop(self) -> None:
         """Give up the lease. The caller has detached its connections: they end with their grace."""
-        await end_tasks(task for task in (self._task, *self._reaping.values()) if task)
+        await end_tasks(task for task in (self._task, self._recovery, *self._reaping.values()) if task)
         with contextlib.suppress(StoreUnavailable):
             await self._retire(self.engine.node, self.name)
 
@@ -95,18 +96,12 @@ class Node:
         """Renew, look after the dead, and return how long to sleep."""
         breaks = self.engine.store.breaks
         lease = await self._renew()
-        if self._condemned:
-            # What was joined under the old id after its removal, before this process knew, is nobody else's to remove.
-            for node in self._condemned:
-                await self._reap(node, "node_lost")
-            await self._on_condemned()
-            self._condemned.clear()
-            self._breaks_seen = breaks
-        elif breaks != self._breaks_seen:
-            log.info("Redis is back; comparing what this process holds")
-            await self._on_recovered()
-            self._breaks_seen = breaks
         longest_ms = self.lease_ms // _RENEWALS_A_LEASE
+        if self._condemned or breaks != self._breaks_seen:
+            longest_ms = min(longest_ms, 500)
+            if self._recovery is None or self._recovery.done():
+                # Beside the renewals: with many connections it takes longer than a lease.
+                self._recovery = asyncio.create_task(self._recover(breaks), name="presence-recovery")
         if lease is None:
             return 0
         self._look_for_deadlines(has_others=lease.next_ms is not None)
@@ -122,6 +117,24 @@ class Node:
         if lease.next_ms is not None:
             longest_ms = min(longest_ms, max(lease.next_ms - lease.now_ms, 0) + _AFTER_LAPSE_MS)
         return longest_ms / 1000
+
+    async def _recover(self, breaks: int) -> None:
+        """Compare what this process holds with Redis; what fails is begun again by a later turn."""
+        try:
+            if condemned := list(self._condemned):
+                # What was joined under an old id after its removal, before this process knew, nobody else will remove.
+                for node in condemned:
+                    await self._reap(node, "node_lost")
+                await self._on_condemned()
+                del self._condemned[: len(condemned)]
+            else:
+                log.info("Redis is back; comparing what this process holds")
+                await self._on_recovered()
+            self._breaks_seen = breaks
+        except StoreUnavailable as error:
+            log.warning("not compared with Redis yet: %s", error)
+        except Exception:
+            log.exception("this process could not be compared with Redis")
 
     def _look_for_deadlines(self, *, has_others: bool) -> None:
         """A node that stops by itself leaves deadlines of grace behind that no sweeper but its own was told of."""

@@ -12,6 +12,7 @@ from presence_engine.models import Position, Reason
 NODE_LENGTH: Final = 8
 RECORD_SEPARATOR: Final = "\x1e"
 UNIT_SEPARATOR: Final = "\x1f"
+_ONE: Final = ord("1")
 
 Reply = list[Any]
 T = TypeVar("T")
@@ -92,7 +93,7 @@ def beats(reply: Reply) -> tuple[int, list[bool]]:
     """Redis' time, and one answer a slot."""
     if word(reply) != "beat":
         raise _unknown(reply)
-    return reply[1], [digit == 49 for digit in reply[2]]
+    return reply[1], [digit == _ONE for digit in reply[2]]
 
 
 def counted(reply: Reply) -> Position:
@@ -238,12 +239,12 @@ def removals(reply: Reply, room: str) -> tuple[int, int | None, list[models.Remo
     if word(reply) not in {"swept", "clear"}:
         raise _unknown(reply)
     found = []
-    for user, token, reason, last in _groups(reply[7:], 4):
-        node, connection = _owner(token.decode())
-        in_grace = token.startswith(b"~")
-        found.append(
-            models.Removal(room, user.decode(), node, connection, cast(Reason, reason.decode()), last == 1, in_grace)
-        )
+    for slot, last in zip(reply[8:], reply[7] if len(reply) > 7 else b"", strict=True):
+        user, _, token = slot.decode().partition(UNIT_SEPARATOR)
+        node, connection = _owner(token)
+        in_grace = token.startswith("~")
+        reason: Reason = "disconnected" if in_grace else "inactivity_timeout"
+        found.append(models.Removal(room, user, node, connection, reason, last == _ONE, in_grace))
     return reply[1], reply[2] if reply[2] >= 0 else None, found
 
 

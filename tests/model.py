@@ -65,7 +65,7 @@ class Model:
         self._enter(member, connection)
         member.user_id = user_id
         member.name = member.name if name is None else name
-        member.data = member.data if data is None else data
+        member.data = member.data if data is None else data or None
         if not rejoined:
             self.reasons.pop((room, user), None)
         return ("joined", rejoined, member.joined_at)
@@ -122,7 +122,7 @@ class Model:
             return ("absent", None)
         before = (member.name, member.data)
         member.name = member.name if name is None else name
-        member.data = member.data if data is None else data
+        member.data = member.data if data is None else data or None
         return ("updated", before != (member.name, member.data))
 
     def kick(self, room: str, user: str) -> Answer:

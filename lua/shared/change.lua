@@ -2,7 +2,7 @@
 --   epoch ␞ seq ␞ count ␞ connections ␞ now [␝ entry]…
 --   entry = + ␞ user ␞ joinedAt ␞ id ␞ name ␞ data          a user joined
 --         | ~ ␞ user ␞ joinedAt ␞ id ␞ name ␞ data          a member's record changed
---         | - ␞ user ␞ id ␞ name ␞ reason                   a user left
+--         | - ␞ user ␞ id ␞ name ␞ reason [␞ connection]    a user left, and this connection is told
 --         | x ␞ user ␞ connection ␞ reason ␞ message        a connection was put out, not by its own leave
 -- No entry: only the number of connections changed.
 -- Functions here read KEYS and ARGV, not a script's locals: a closure pays for every local it captures.
@@ -20,34 +20,32 @@ end
 
 -- Where the room stands: epoch, seq, count, connections.
 local function position(meta)
-  local epoch, seq = string.match(meta, '^(%x+)\31(%d+)$')
-  return epoch, tonumber(seq), redis.call('HLEN', KEYS[2]) - 1, redis.call('ZCARD', KEYS[1])
+  return meta.epoch, meta.seq, redis.call('HLEN', KEYS[2]) - 1, redis.call('ZCARD', KEYS[1])
+end
+
+-- A room that is born now: its epoch tells when, so that of two the younger is known.
+local function new_meta()
+  local time = redis.call('TIME')
+  return { epoch = string.format('%x', time[1] * 1000000 + time[2]), seq = 0, bound = math.huge, kept = 0 }
 end
 
 -- Raise seq, write it with one member's record (both optional), settle the index of rooms, publish.
--- `meta` is the `members` field '' as read by the caller, false for a room that is new.
 local function publish(meta, now, user, value)
-  local room, epoch, seq = ARGV[1], string.match(meta or '', '^(%x+)\31(%d+)$')
-  if not epoch then
-    local time = redis.call('TIME')
-    epoch, seq = string.format('%x', time[1] * 1000000 + time[2]), 0
-  end
-  local raised = string.format('%d', seq + 1)
+  meta.seq = meta.seq + 1
   if user then
-    redis.call('HSET', KEYS[2], '', epoch .. '\31' .. raised, user, value)
+    redis.call('HSET', KEYS[2], '', write_meta(meta), user, value)
   else
-    redis.call('HSET', KEYS[2], '', epoch .. '\31' .. raised)
+    redis.call('HSET', KEYS[2], '', write_meta(meta))
   end
   local count, connections = redis.call('HLEN', KEYS[2]) - 1, redis.call('ZCARD', KEYS[1])
-  local users = string.format('%d', count)
   if count == 0 then
     redis.call('DEL', KEYS[2], KEYS[1], KEYS[3])
-    redis.call('ZREM', KEYS[4], room)
-    redis.call('ZREM', KEYS[5], room)
+    redis.call('ZREM', KEYS[4], ARGV[1])
+    redis.call('ZREM', KEYS[5], ARGV[1])
   elseif #entries > 0 then
-    redis.call('ZADD', KEYS[5], users, room)
+    redis.call('ZADD', KEYS[5], string.format('%d', count), ARGV[1])
   end
-  local head = epoch .. '\30' .. raised .. '\30' .. users .. '\30' .. connections .. '\30' .. now
+  local head = string.format('%s\30%d\30%d\30%d\30%d', meta.epoch, meta.seq, count, connections, now)
   redis.call('SPUBLISH', KEYS[7], #entries > 0 and head .. '\29' .. table.concat(entries, '\29') or head)
-  return epoch, seq + 1, count, connections
+  return meta.epoch, meta.seq, count, connections
 end

@@ -3,15 +3,21 @@
 local function keep(key, life)
   if redis.call('PTTL', key) < 1.5 * life then
     redis.call('PEXPIRE', key, 2 * life)
+  end
+end
+
+-- To be asked before the room is written, and answered by keep_room after.
+local function must_keep(meta, now, life)
+  if meta.kept < now + 1.5 * life then
+    meta.kept = now + 2 * life
     return true
   end
 end
 
 local function keep_room(life)
-  if keep(KEYS[2], life) then
-    redis.call('PEXPIRE', KEYS[1], 2 * life)
-    redis.call('PEXPIRE', KEYS[3], 2 * life)
-    keep(KEYS[4], life)
-    keep(KEYS[5], life)
+  for i = 1, 3 do
+    redis.call('PEXPIRE', KEYS[i], 2 * life)
   end
+  keep(KEYS[4], life)
+  keep(KEYS[5], life)
 end

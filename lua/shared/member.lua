@@ -1,6 +1,6 @@
 -- The only remover. Connections and users are collected, then taken out of every structure at once.
 -- Functions here read KEYS and ARGV, not a script's locals: a closure pays for every local it captures.
-local gone = { slots = {}, nodes = {}, users = {}, reasons = {}, counts = {} }
+local gone = { slots = {}, nodes = {}, users = {}, reasons = {}, forgotten = {}, counts = {} }
 
 -- One connection (a token: '~' when in grace) is to go; its user's record is the caller's to change.
 local function drop(user, token)
@@ -15,14 +15,19 @@ local function remove_connection(user, record, token)
   drop(user, token)
 end
 
--- Take a user without connections out. `reason` is announced; one that was not the user's own doing is also kept for a
--- while, so that a later heartbeat can be told why.
-local function remove_user(user, public, reason)
+-- Take a user without connections out. `reason` is announced, to a last `connection` that was put out too; one that was not
+-- the user's own doing is also kept for a while, so that a later heartbeat can be told why.
+local function remove_user(user, public, reason, connection)
   gone.users[#gone.users + 1] = user
-  entries[#entries + 1] = '-\30' .. user .. '\30' .. string.match(public, '^[^\30]*\30[^\30]*\30') .. reason
-  redis.call('HDEL', KEYS[6] .. 'user:' .. user, ARGV[1])
+  local entry = '-\30' .. user .. '\30' .. string.match(public, '^[^\30]*\30[^\30]*\30') .. reason
+  entries[#entries + 1] = connection and entry .. '\30' .. connection or entry
+  if KEYS[8] then
+    redis.call('HDEL', KEYS[8] .. user, ARGV[1])
+  end
   gone.counts[reason] = (gone.counts[reason] or 0) + 1
-  if reason ~= 'left' and reason ~= 'disconnected' then
+  if reason == 'left' or reason == 'disconnected' then
+    gone.forgotten[#gone.forgotten + 1] = user
+  else
     gone.reasons[#gone.reasons + 1] = user
     gone.reasons[#gone.reasons + 1] = reason
   end
@@ -51,6 +56,9 @@ local function remove_gone(now, lowest)
     if redis.call('HINCRBY', day, reason, users) == users then
       redis.call('PEXPIRE', day, 2592000000)
     end
+  end
+  if #gone.forgotten > 0 then
+    redis.call('HDEL', removed_key(), unpack(gone.forgotten))
   end
   if #gone.reasons > 0 then
     redis.call('HSET', removed_key(), unpack(gone.reasons))

@@ -27,9 +27,9 @@ end
 -- The public part with a new id, and with a name and data that are '' where they stay as they were.
 local function renewed_public(public, id, name, data)
   assert(data, 'BADARG public')
-  if name ~= '' and data ~= '' then
-    return id .. '\30' .. name .. '\30' .. data
+  if name == '' or data == '' then
+    local old_name, old_data = string.match(public, '^[^\30]*\30([^\30]*)\30(.*)$')
+    name, data = name ~= '' and name or old_name, data ~= '' and data or old_data
   end
-  local old_name, old_data = string.match(public, '^[^\30]*\30([^\30]*)\30(.*)$')
-  return id .. '\30' .. (name ~= '' and name or old_name) .. '\30' .. (data ~= '' and data or old_data)
+  return id .. '\30' .. name .. '\30' .. (data ~= '{}' and data or '')
 end

@@ -104,6 +104,10 @@ class ChatRoutes:
         )
 
     async def incoming(self, request: Request) -> Response:
+        """Save what a customer wrote. With authentication on any token will do that may see the customer's room.
+
+        So the service that brings messages needs no more than a token, and one with `rooms` cannot write elsewhere.
+        """
         identity = self._authoriser.bearer(request.headers)
         content = decoded(await received(request))
         message = field_of_body(lambda: read_incoming(content))
@@ -134,6 +138,7 @@ class ChatRoutes:
         return posted
 
     async def send(self, request: Request) -> Response:
+        """Save what an agent wrote: with authentication on the token's user, or whoever an admin's token names."""
         identity = self._authoriser.bearer(request.headers)
         content = decoded(await received(request))
         message = field_of_body(lambda: read_outgoing(content))

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Final
 
 import engineio
@@ -45,6 +46,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         if event == "connect":
             self._announce_interval(args[0])
             self.sockets[args[0]].queue.on_overflow = lambda: self._spawn(self._drop(args[0]))
+            self.sockets[args[0]].handle_post_request = partial(self._post, args[0])
             asyncio.get_running_loop().call_later(CONNECT_WITHIN_S, self._expect_connected, args[0])
         elif event == "disconnect" and len(args) == 2 and self._fell_silent(args[0]):
             args = (args[0], self.reason.PING_TIMEOUT)
@@ -56,6 +58,18 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         queue.task_done()
         opening.data["pingInterval"] = round(self.ping_interval * 1000)
         queue.put_nowait(opening)
+
+    async def _post(self, sid: str, environ: dict[str, Any]) -> None:
+        """Long polling: what cannot be read, or is too long, ends the socket; the library would log it as its own fault,
+        or wait for the client to take what is queued.
+        """
+        socket = self.sockets[sid]
+        try:
+            await type(socket).handle_post_request(socket, environ)
+        except Exception as error:
+            log.info("a long-polling request that cannot be read: %s", type(error).__name__)
+            await socket.close(wait=False, reason=self.reason.TRANSPORT_ERROR)
+            raise engineio.exceptions.EngineIOError from None
 
     def _expect_connected(self, sid: str) -> None:
         if sid in self.sockets and not self.sockets[sid].closed and not self.connected(sid):

@@ -85,9 +85,10 @@ class Lua:
         named = {
             **room._asdict(), "index": self.space.user(0, str(values["user"])), "feed": room.feed,
             "partition": room.partition, "node": self.space.node(0, str(values["node"])),
+            "users": self.space.users(0),
             **{name: self.space.nodes(name) for name in ("leases", "condemned", "gone", "retired", "layout")},
         }  # fmt: skip
-        names = script.keys if index or script.name == "presence/where" else [k for k in script.keys if k != "index"]
+        names = script.keys if index or script.name == "presence/where" else [k for k in script.keys if k not in {"index", "users"}]
         return [named[name] for name in names]
 
     async def run(self, verb: str, /, *more: object, index: bool = True, **given: Any) -> list[Any]:

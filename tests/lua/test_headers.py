@@ -19,6 +19,7 @@ READERS = {
 # Whole tables whose size something else bounds far below 8,000, which is where Lua's unpack fails (X3).
 BOUNDED = {
     "unpack(gone.users)": "a sweep's limit",
+    "unpack(gone.forgotten)": "a sweep's limit",
     "unpack(gone.reasons)": "a sweep's limit, twice",
     "unpack(ARGV, 5)": "1,000 slots, by the header",
     "unpack(moves)": "1,000 slots, twice",

@@ -21,7 +21,7 @@ async def test_a_first_join_writes_every_structure(lua: Lua) -> None:
         "user:u": {"r": str(now)},
         "room:r:deadlines": {f"u\x1f{NODE}c": now + LIFE_MS},
         "room:r:members": {
-            "": f"{reply[3]}\x1f1",
+            "": f"{reply[3]}\x1f1\x1f{now + LIFE_MS}\x1f{now + 2 * LIFE_MS}",
             "u": f'{now}\x1e\x1f{NODE}c\x1f\x1e\x1e7\x1e"Ada"\x1e{{"a":[]}}',
         },
         "room:r:roster": {"u": now},
@@ -195,10 +195,11 @@ async def test_the_detached_connection_itself_cannot_adopt(lua: Lua) -> None:
     assert await lua.dump() == before
 
 
-async def test_a_new_join_forgets_the_reason_of_the_last_removal(lua: Lua) -> None:
+async def test_a_leave_forgets_the_reason_of_an_earlier_removal(lua: Lua) -> None:
     await lua.join()
     await lua.run("kick")
     await lua.join()
+    await lua.run("leave")
     assert "room:r:removed" not in await lua.dump()
 
 

@@ -7,10 +7,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import redis
 
 from presence_engine import EmbeddedServer
+from server import chat_messages
 from tests.client.driver import Client
 from tests.server.chat_scene import (
     LEAD_FIELDS,
@@ -232,6 +234,7 @@ def test_004_7_participants_of_a_room_that_an_agent_opened(
     send(server, room, user=7)
     complete = witness.wait("new_room_complete", lambda body: body["room_id"] == room)
     assert told(witness, room) == ["new_message", "new_room_complete"]
+    agent.wait("new_room_complete", lambda body: body["room_id"] == room)
     assert told(agent, room) == ["room:new_message", "new_message", "new_room_complete"]
     assert complete["participants"] == [{"userId": 7, "username": "Agent Ü"}]
     assert (complete["unread_count"], complete["message_count"]) == (0, 1)
@@ -254,6 +257,14 @@ def test_004_6_004_8_legacy_events_in_their_order(serve: Serve, connect: Connect
     assert early["leads_info"] == {"id": None, "phone": phone, "name": "Ana"}
     flat = of_room(client, "new_room_with_message", room)[0]
     assert (flat["unread_count"], flat["last_message_text"], flat["last_message_type"]) == (1, "hi", "text")
+    shapes = {
+        "new_room": chat_messages.NewRoom,
+        "new_message": chat_messages.ChatMessage,
+        "new_room_with_message": chat_messages.NewRoomWithMessage,
+        "new_room_complete": chat_messages.NewRoomComplete,
+    }
+    for event, shape in shapes.items():
+        msgspec.convert(of_room(client, event, room)[0], shape)
     incoming(server, phone, "again")
     wait_for_seq(client, room, 2)
     assert told(client, room)[4:] == ["new_message"]

@@ -85,7 +85,7 @@ def test_lists_hold_what_one_may_see_and_fill_their_pages(guarded: RunningServer
 def test_004_1_all_means_those_who_may_see_the_room(
     guarded: RunningServer, server: RunningServer, connect: Connect
 ) -> None:
-    """Section 8: a message reaches nobody outside the room's claim, wherever it came in; an expired token hears nothing."""
+    """Section 8: a message reaches nobody outside the room's claim; an expired token hears nothing."""
     phone = new_phone()
     room = incoming(server, phone)["room_id"]
     friend = connect(guarded, auth={"token": token("f", [room])})

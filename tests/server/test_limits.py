@@ -217,10 +217,10 @@ class Deaf:
         self.socket.sendall(head + bytes(4) + data)
 
     def until_closed(self, timeout_s: float) -> bool:
-        """Read until the server closes the connection."""
+        """Read until the server ends the connection: it breaks it off, or sends the frame that closes a WebSocket."""
         self.socket.settimeout(timeout_s)
         try:
-            while self.socket.recv(65536):
+            while (data := self.socket.recv(65536)) and not data.endswith((b"\x88\x02\x03\xe8", b"\x88\x00")):
                 pass
         except ConnectionError:
             return True

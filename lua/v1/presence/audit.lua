@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- Recount a page of one room from its members, and tell what does not agree.
 -- KEYS[1] deadlines zset user␟connection → deadline, ms
--- KEYS[2] members hash user → record; "" → epoch␟seq
+-- KEYS[2] members hash user → record; "" → what the room says of itself
 -- KEYS[3] roster zset user → joinedAt, ms
 -- KEYS[4] due zset room → lower bound of its earliest deadline, ms
 -- KEYS[5] rooms zset room → count
@@ -18,16 +18,19 @@
 -- COST O(limit log n)
 --- @include roster
 local room = ARGV[1]
-local epoch, seq = string.match(redis.call('HGET', KEYS[2], '') or '', '^(%x+)\31(%d+)$')
+local epoch, seq, bound = string.match(redis.call('HGET', KEYS[2], '') or '', '^(%x+)\31(%d+)\31(%d+)')
 local members = math.max(redis.call('HLEN', KEYS[2]) - 1, 0)
 local first = ARGV[2] == '' and 0 or first_after(KEYS[3], ARGV[2], ARGV[3])
 local page = redis.call('ZRANGE', KEYS[3], first, first + ARGV[4] - 1, 'WITHSCORES')
 local faults, nodes = {}, {}
 
 if first == 0 then
-  local earliest, bound = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2], redis.call('ZSCORE', KEYS[4], room)
-  if earliest and (not bound or tonumber(bound) > tonumber(earliest)) then
-    faults[#faults + 1] = 'due: the room is ' .. (bound and 'noted later than its earliest deadline' or 'not noted')
+  local earliest, due = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2], redis.call('ZSCORE', KEYS[4], room)
+  if earliest and (not due or tonumber(due) > tonumber(earliest)) then
+    faults[#faults + 1] = 'due: the room is ' .. (due and 'noted later than its earliest deadline' or 'not noted')
+  end
+  if bound and earliest and tonumber(bound) > tonumber(earliest) then
+    faults[#faults + 1] = 'members: the bound is later than the earliest deadline'
   end
   if members > 0 and not epoch then
     faults[#faults + 1] = 'members: the epoch and seq are missing'

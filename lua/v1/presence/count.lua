@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- Count a room's users and their connections, and tell its position.
 -- KEYS[1] deadlines zset user␟connection → deadline, ms
--- KEYS[2] members hash user → record; "" → epoch␟seq
+-- KEYS[2] members hash user → record; "" → what the room says of itself
 -- ARGV[1] now_ms ms empty = the clock of Redis
 -- RETURNS {"count", now, epoch, seq, count, connections}; an unknown room has an empty epoch and zeros
 -- RETURNS {"due"} sweep first
@@ -9,12 +9,12 @@
 -- COST O(log n), 4 commands at any size
 --- @include clock
 local now = clock(ARGV[1])
-if redis.call('ZCOUNT', KEYS[1], '-inf', string.format('%d', now)) > 0 then
-  return {'due'}
-end
 local meta = redis.call('HGET', KEYS[2], '')
 if not meta then
   return {'count', now, '', 0, 0, 0}
 end
-local epoch, seq = string.match(meta, '^(%x+)\31(%d+)$')
+local epoch, seq, bound = string.match(meta, '^(%x+)\31(%d+)\31(%d+)')
+if now >= tonumber(bound) and redis.call('ZCOUNT', KEYS[1], '-inf', string.format('%d', now)) > 0 then
+  return {'due'}
+end
 return {'count', now, epoch, tonumber(seq), redis.call('HLEN', KEYS[2]) - 1, redis.call('ZCARD', KEYS[1])}

@@ -11,12 +11,12 @@ local answer = {'counts', now}
 for i = 1, #KEYS, 2 do
   local at = #answer
   local meta = redis.call('HGET', KEYS[i + 1], '')
-  if redis.call('ZCOUNT', KEYS[i], '-inf', now) > 0 then
-    answer[at + 1], answer[at + 2], answer[at + 3], answer[at + 4] = '', 0, -1, 0
-  elseif not meta then
+  local epoch, seq, bound = string.match(meta or '', '^(%x+)\31(%d+)\31(%d+)')
+  if not epoch then
     answer[at + 1], answer[at + 2], answer[at + 3], answer[at + 4] = '', 0, 0, 0
+  elseif now >= tonumber(bound) and redis.call('ZCOUNT', KEYS[i], '-inf', now) > 0 then
+    answer[at + 1], answer[at + 2], answer[at + 3], answer[at + 4] = '', 0, -1, 0
   else
-    local epoch, seq = string.match(meta, '^(%x+)\31(%d+)$')
     answer[at + 1], answer[at + 2] = epoch, tonumber(seq)
     answer[at + 3], answer[at + 4] = redis.call('HLEN', KEYS[i + 1]) - 1, redis.call('ZCARD', KEYS[i])
   end

@@ -1,12 +1,13 @@
 #!lua flags=allow-oom
 -- Put a connection that broke off into grace: it lives on until min(deadline, now + grace), whoever sweeps then.
 -- KEYS[1] deadlines zset user␟connection → deadline, ms
--- KEYS[2] members hash user → record; "" → epoch␟seq
+-- KEYS[2] members hash user → record; "" → what the room says of itself
 -- KEYS[3] roster zset user → joinedAt, ms
 -- KEYS[4] due zset room → lower bound of its earliest deadline, ms
 -- KEYS[5] rooms zset room → count
 -- KEYS[6] partition stem prefix of the partition's node and user keys
 -- KEYS[7] feed channel of the room's changes
+-- KEYS[8] users stem prefix of the users' keys; left out when the index is off
 -- ARGV[1] room text room id
 -- ARGV[2] user text user id
 -- ARGV[3] connection text node and connection id
@@ -24,10 +25,11 @@
 --- @include member
 local user, connection, grace = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local now = clock(ARGV[6])
-if is_due(now) then
+local stored = redis.call('HMGET', MEMBERS, '', user)
+local meta = read_meta(stored[1])
+if is_due(meta, now) then
   return {'due'}
 end
-local stored = redis.call('HMGET', MEMBERS, '', user)
 local record = stored[2] and read_record(stored[2])
 if not record or not has(record.connections, connection) then
   return {'absent'}
@@ -39,7 +41,7 @@ if grace == 0 then
     remove_user(user, record.public, 'disconnected')
   end
   remove_gone(now)
-  return {'removed', now, publish(stored[1], now, stays and user, stays and write_record(record))}
+  return {'removed', now, publish(meta, now, stays and user, stays and write_record(record))}
 end
 local slot = user .. '\31' .. connection
 local deadline = tonumber(redis.call('ZSCORE', DEADLINES, slot))
@@ -52,6 +54,6 @@ record.connections = without(record.connections, connection) .. '~' .. connectio
 -- In this order: a key that is emptied loses its expiry.
 redis.call('ZADD', DEADLINES, deadline, user .. '\31~' .. connection)
 redis.call('ZREM', DEADLINES, slot)
-redis.call('ZADD', DUE, 'LT', deadline, ROOM)
-redis.call('HSET', MEMBERS, user, write_record(record))
+note_deadline(meta, deadline)
+redis.call('HSET', MEMBERS, '', write_meta(meta), user, write_record(record))
 return {'detached', now, deadline}

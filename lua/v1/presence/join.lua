@@ -1,7 +1,7 @@
 #!lua
 -- Join one connection of a user to a room, or let it adopt the user's entry there.
 -- KEYS[1] deadlines zset user␟connection → deadline, ms
--- KEYS[2] members hash user → record; "" → epoch␟seq
+-- KEYS[2] members hash user → record; "" → what the room says of itself
 -- KEYS[3] roster zset user → joinedAt, ms
 -- KEYS[4] due zset room → lower bound of its earliest deadline, ms
 -- KEYS[5] rooms zset room → count
@@ -20,7 +20,7 @@
 -- RETURNS {"due"} sweep first | {"full", count} | {"limited", "connections"|"rooms"} a bound of the user
 -- RETURNS {"absent", reason} adopt found nobody; why, when still known
 -- REPEAT renews the deadline, announces nothing
--- COST O(log n), 11–17 commands
+-- COST O(log n), 12–18 commands
 --- @include clock
 --- @include room
 --- @include expiry
@@ -28,14 +28,15 @@
 --- @include change
 local user, connection, adopting, life = ARGV[2], ARGV[3], ARGV[7] == 'adopt', tonumber(ARGV[5])
 local now = clock(ARGV[8])
--- Numbers are handed on as text: Redis writes one out the slow way, as a fraction.
-local now_text, deadline = string.format('%d', now), string.format('%d', now + life)
-if is_due(now_text) then
-  return {'due'}
-end
 local capacity, most_connections, most_rooms = string.match(ARGV[6] ~= '' and ARGV[6] or '0,0,0', '^(%d+),(%d+),(%d+)$')
 assert(most_rooms, 'BADARG bounds')
-local meta, before, record = unpack(redis.call('HMGET', MEMBERS, '', user))
+local meta, before, record = unpack(redis.call('HMGET', MEMBERS, '', user), 1, 2)
+meta = read_meta(meta)
+if is_due(meta, now) then
+  return {'due'}
+end
+-- Numbers are handed on as text: Redis writes one out the slow way, as a fraction.
+local now_text, deadline = string.format('%d', now), string.format('%d', now + life)
 if before then
   record = read_record(before)
   if adopting and has(record.connections, '~' .. connection) then
@@ -62,10 +63,9 @@ end
 
 local public = record.public
 if not adopting then
-  public = renewed_public(public, string.match(ARGV[4], '^([^\30]*)\30([^\30]*)\30(.*)$'))
+  record.public = renewed_public(public, string.match(ARGV[4], '^([^\30]*)\30([^\30]*)\30(.*)$'))
 end
-local renamed = public ~= record.public
-record.public, record.seen_at = public, ''
+record.seen_at = ''
 local added, node = 0, node_key(connection)
 -- Before the removals: a key that is emptied loses its expiry.
 redis.call('ZADD', DEADLINES, 'GT', deadline, user .. '\31' .. connection)
@@ -85,28 +85,28 @@ if not has(record.connections, connection) then
 end
 keep(node, life)
 
+meta = meta or new_meta()
+local renewing, epoch, seq, count, connections = must_keep(meta, now, life), nil, nil, nil, nil
+note_deadline(meta, now + life)
 local value = write_record(record)
-local epoch, seq, count, connections
 if not before then
   redis.call('ZADD', ROSTER, record.joined_at, user)
-  redis.call('HDEL', removed_key(), user)
   if KEYS[8] then
     redis.call('HSET', KEYS[8], ROOM, record.joined_at)
   end
   note_member('+', user, record)
-elseif renamed then
+elseif record.public ~= public then
   note_member('~', user, record)
 end
-redis.call('ZADD', DUE, 'LT', deadline, ROOM)
 if #entries > 0 or added ~= 0 then
-  epoch, seq, count, connections = publish(meta, now_text, user, value)
+  epoch, seq, count, connections = publish(meta, now, user, value)
 else
-  if value ~= before then
-    redis.call('HSET', MEMBERS, user, value)
-  end
+  redis.call('HSET', MEMBERS, '', write_meta(meta), user, value)
   epoch, seq, count, connections = position(meta)
 end
-keep_room(life)
+if renewing then
+  keep_room(life)
+end
 if KEYS[8] then
   keep(KEYS[8], life)
 end

@@ -1,12 +1,13 @@
 #!lua flags=allow-oom
 -- Put every connection of a user out of a room.
 -- KEYS[1] deadlines zset user␟connection → deadline, ms
--- KEYS[2] members hash user → record; "" → epoch␟seq
+-- KEYS[2] members hash user → record; "" → what the room says of itself
 -- KEYS[3] roster zset user → joinedAt, ms
 -- KEYS[4] due zset room → lower bound of its earliest deadline, ms
 -- KEYS[5] rooms zset room → count
 -- KEYS[6] partition stem prefix of the partition's node and user keys
 -- KEYS[7] feed channel of the room's changes
+-- KEYS[8] users stem prefix of the users' keys; left out when the index is off
 -- ARGV[1] room text room id
 -- ARGV[2] user text user id
 -- ARGV[3] message json what the user is told; empty = the usual text
@@ -22,10 +23,11 @@
 --- @include member
 local user = ARGV[2]
 local now = clock(ARGV[4])
-if is_due(now) then
+local stored = redis.call('HMGET', MEMBERS, '', user)
+local meta = read_meta(stored[1])
+if is_due(meta, now) then
   return {'due'}
 end
-local stored = redis.call('HMGET', MEMBERS, '', user)
 if not stored[2] then
   return {'absent'}
 end
@@ -36,7 +38,7 @@ for token in string.gmatch(record.connections, '[^\31]+') do
 end
 remove_user(user, record.public, 'kicked')
 remove_gone(now)
-local answer = {'kicked', now, publish(stored[1], now)}
+local answer = {'kicked', now, publish(meta, now)}
 for _, slot in ipairs(gone.slots) do
   answer[#answer + 1] = string.match(slot, '\31~?(.*)$')
 end

@@ -1,12 +1,13 @@
 #!lua flags=allow-oom
 -- Take one connection of a user, or all of them, out of a room at the user's wish.
 -- KEYS[1] deadlines zset user␟connection → deadline, ms
--- KEYS[2] members hash user → record; "" → epoch␟seq
+-- KEYS[2] members hash user → record; "" → what the room says of itself
 -- KEYS[3] roster zset user → joinedAt, ms
 -- KEYS[4] due zset room → lower bound of its earliest deadline, ms
 -- KEYS[5] rooms zset room → count
 -- KEYS[6] partition stem prefix of the partition's node and user keys
 -- KEYS[7] feed channel of the room's changes
+-- KEYS[8] users stem prefix of the users' keys; left out when the index is off
 -- ARGV[1] room text room id
 -- ARGV[2] user text user id
 -- ARGV[3] connection text node and connection id
@@ -23,10 +24,11 @@
 --- @include member
 local user, connection = ARGV[2], ARGV[3]
 local now = clock(ARGV[5])
-if is_due(now) then
+local stored = redis.call('HMGET', MEMBERS, '', user)
+local meta = read_meta(stored[1])
+if is_due(meta, now) then
   return {'due'}
 end
-local stored = redis.call('HMGET', MEMBERS, '', user)
 local record = stored[2] and read_record(stored[2])
 local own = record and (has(record.connections, connection) and connection
   or has(record.connections, '~' .. connection) and '~' .. connection)
@@ -53,5 +55,5 @@ if #gone.slots > 1 then
   gone.reasons = {user, 'left'}
 end
 remove_gone(now)
-local epoch, seq, count, connections = publish(stored[1], now, stays and user, stays and write_record(record))
+local epoch, seq, count, connections = publish(meta, now, stays and user, stays and write_record(record))
 return {'left', now, epoch, seq, count, connections, stays and 1 or 0}

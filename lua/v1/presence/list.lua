@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- List one page of a room's members in the order (joinedAt, user), with the room's position.
 -- KEYS[1] deadlines zset user␟connection → deadline, ms
--- KEYS[2] members hash user → record; "" → epoch␟seq
+-- KEYS[2] members hash user → record; "" → what the room says of itself
 -- KEYS[3] roster zset user → joinedAt, ms
 -- ARGV[1] after_joined_at ms the cursor: list what comes after this joinedAt …; empty = from the start
 -- ARGV[2] after_user text … and this user
@@ -15,18 +15,18 @@
 --- @include clock
 --- @include roster
 local now = clock(ARGV[5])
-if redis.call('ZCOUNT', KEYS[1], '-inf', now) > 0 then
-  return {'due'}
-end
 local meta = redis.call('HGET', KEYS[2], '')
 if not meta then
   return {'page', now, '', 0, 0, 0, 0}
+end
+local epoch, seq, bound = string.match(meta, '^(%x+)\31(%d+)\31(%d+)')
+if now >= tonumber(bound) and redis.call('ZCOUNT', KEYS[1], '-inf', now) > 0 then
+  return {'due'}
 end
 
 local first, limit = ARGV[1] == '' and 0 or first_after(KEYS[3], ARGV[1], ARGV[2]), tonumber(ARGV[3])
 local users = limit > 0 and redis.call('ZRANGE', KEYS[3], first, first + limit - 1) or {}
 local count = redis.call('HLEN', KEYS[2]) - 1
-local epoch, seq = string.match(meta, '^(%x+)\31(%d+)$')
 local answer = {'page', now, epoch, tonumber(seq), count, redis.call('ZCARD', KEYS[1]), first + #users < count and 1 or 0}
 if #users == 0 then
   return answer

@@ -1,12 +1,13 @@
 #!lua flags=allow-oom
 -- Remove the connections that a dead node left in one room, walking the roster a page at a time.
 -- KEYS[1] deadlines zset user␟connection → deadline, ms
--- KEYS[2] members hash user → record; "" → epoch␟seq
+-- KEYS[2] members hash user → record; "" → what the room says of itself
 -- KEYS[3] roster zset user → joinedAt, ms
 -- KEYS[4] due zset room → lower bound of its earliest deadline, ms
 -- KEYS[5] rooms zset room → count
 -- KEYS[6] partition stem prefix of the partition's node and user keys
 -- KEYS[7] feed channel of the room's changes
+-- KEYS[8] users stem prefix of the users' keys; left out when the index is off
 -- ARGV[1] room text room id
 -- ARGV[2] node text boot id of the dead node
 -- ARGV[3] reason word node_lost, server_restart
@@ -25,7 +26,8 @@
 --- @include change
 --- @include member
 local node, reason, now = ARGV[2], ARGV[3], clock(ARGV[7])
-if is_due(now) then
+local meta = read_meta(redis.call('HGET', MEMBERS, ''))
+if is_due(meta, now) then
   return {'due'}
 end
 local held = PARTITION .. 'node:' .. node
@@ -35,13 +37,13 @@ if #page == 0 or redis.call('HEXISTS', held, ROOM) == 0 then
   redis.call('HDEL', held, ROOM)
   return {'reaped', now, 0, '', 0}
 end
-local users = {''}
+local users = {}
 for i = 1, #page, 2 do
   users[#users + 1] = page[i]
 end
 local stored = redis.call('HMGET', MEMBERS, unpack(users))
 local stay = {}
-for i = 2, #users do
+for i = 1, #users do
   local user, record = users[i], read_record(stored[i])
   local connections = record.connections
   for token in string.gmatch(connections, '[^\31]+') do
@@ -62,6 +64,6 @@ if #gone.slots > 0 then
   if #stay > 0 then
     redis.call('HSET', MEMBERS, unpack(stay))
   end
-  publish(stored[1], now)
+  publish(meta, now)
 end
 return {'reaped', now, tonumber(page[#page]), page[#page - 1], #gone.slots}

@@ -1,7 +1,7 @@
 #!lua
 -- Change a member's public record, at the wish of one of its connections.
 -- KEYS[1] deadlines zset user␟connection → deadline, ms
--- KEYS[2] members hash user → record; "" → epoch␟seq
+-- KEYS[2] members hash user → record; "" → what the room says of itself
 -- KEYS[3] roster zset user → joinedAt, ms
 -- KEYS[4] due zset room → lower bound of its earliest deadline, ms
 -- KEYS[5] rooms zset room → count
@@ -23,18 +23,19 @@
 --- @include change
 local user, connection = ARGV[2], ARGV[3]
 local now = clock(ARGV[6])
-if is_due(now) then
+local stored = redis.call('HMGET', MEMBERS, '', user)
+local meta = read_meta(stored[1])
+if is_due(meta, now) then
   return {'due'}
 end
-local stored = redis.call('HMGET', MEMBERS, '', user)
 local record = stored[2] and read_record(stored[2])
 if not record or not has(record.connections, connection) then
   return {'absent'}
 end
 local public = renewed_public(record.public, string.match(record.public, '^[^\30]*'), ARGV[4], ARGV[5])
 if public == record.public then
-  return {'unchanged', now, position(stored[1])}
+  return {'unchanged', now, position(meta)}
 end
 record.public = public
 note_member('~', user, record)
-return {'updated', now, publish(stored[1], now, user, write_record(record))}
+return {'updated', now, publish(meta, now, user, write_record(record))}

@@ -13,10 +13,11 @@ local user, now = ARGV[1], clock(ARGV[2])
 local answer, due = {'rooms', now}, {'due'}
 for _, room in ipairs(redis.call('HKEYS', KEYS[1])) do
   local stem = KEYS[2] .. 'room:' .. room
-  if redis.call('ZCOUNT', stem .. ':deadlines', '-inf', now) > 0 then
+  local meta, record = unpack(redis.call('HMGET', stem .. ':members', '', user))
+  local bound = string.match(meta or '', '^%x+\31%d+\31(%d+)')
+  if bound and now >= tonumber(bound) and redis.call('ZCOUNT', stem .. ':deadlines', '-inf', now) > 0 then
     due[#due + 1] = room
   end
-  local record = redis.call('HGET', stem .. ':members', user)
   if record then
     local joined_at, connections = string.match(record, '^(%d+)\30([^\30]*)')
     local at, _, separators = #answer, string.gsub(connections, '\31', '')

@@ -3,7 +3,7 @@ import { createPresenceClient } from '/client/presence-client.js';
 import { ActionList } from './board-actions.js';
 import { GroupList } from './board-groups.js';
 import { NoteField } from './board-notes.js';
-import { count, h, onNextFrame, setText } from './dom.js';
+import { atMostEvery, count, h, onNextFrame, setText } from './dom.js';
 
 const PHASES = ['Collect', 'Group', 'Vote', 'Act'];
 const TONES = { online: 'good', connecting: 'warn', reconnecting: 'warn', closed: 'bad' };
@@ -15,6 +15,9 @@ export class BoardView {
   room = null;
   #draw = onNextFrame(() => this.#show());
   #typing;
+  #actionItems = null;
+  // Action items are told without the board's version, so the whole state is asked for behind them.
+  #askVersion = atMostEvery(1000, () => this.board?.status === 'online' && this.board.requestState());
 
   constructor(line, me, { popup, changed }) {
     this.line = line;
@@ -93,6 +96,10 @@ export class BoardView {
       this.notes.show(state, loaded);
       this.groups.show(state);
       this.actions.show(state, this.room.participants);
+      if (loaded && JSON.stringify(state.actionItems) !== this.#actionItems) {
+        if (this.#actionItems !== null) this.#askVersion();
+        this.#actionItems = JSON.stringify(state.actionItems);
+      }
     }
     this.changed();
   }

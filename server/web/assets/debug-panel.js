@@ -1,4 +1,4 @@
-import { atMostEvery, clock, count, h, keepChildren, setText } from './dom.js';
+import { atMostEvery, clock, count, fillPlaces, h, keepChildren, setText } from './dom.js';
 import { Tree } from './tree.js';
 
 const SHOWN_EVENTS = 14;
@@ -12,8 +12,6 @@ const FACTS = [
 export class DebugPanel {
   #facts = {};
   #shown = [];
-  #keys = new WeakMap();
-  #nextKey = 0;
 
   /** `sources()`: the rooms and boards that can be looked at, as `{name, room?, board?}`. */
   constructor(line, sources) {
@@ -64,7 +62,7 @@ export class DebugPanel {
     };
     for (const [name, value] of Object.entries(facts)) setText(this.#facts[name], value ?? '–');
     this.#showState(room, board);
-    keepChildren(this.events, line.events.slice(0, SHOWN_EVENTS), { key: (entry) => this.#keyOf(entry), make: eventRow });
+    fillPlaces(this.events, line.events.slice(0, SHOWN_EVENTS), { make: makeRow, show: showRow });
   }
 
   #showState(room, board) {
@@ -74,11 +72,6 @@ export class DebugPanel {
     this.#shown = parts;
     this.tree.show({ ...(room && { status: room.status, ...plain(room.state) }), ...(board && { board: board.view.state }) });
   }
-
-  #keyOf(entry) {
-    if (!this.#keys.has(entry)) this.#keys.set(entry, this.#nextKey++);
-    return this.#keys.get(entry);
-  }
 }
 
 /** The public part of a room's state: the rest is work in progress. */
@@ -86,13 +79,19 @@ function plain({ epoch, seq, mode, count: users, connections, countSeq, needsSyn
   return { epoch, seq, mode, count: users, connections, countSeq, needsSync, removed, participants };
 }
 
-function eventRow({ event, way, at, ok, code, latencyMs, payload }) {
-  const room = payload?.roomId ?? payload?.retroId ?? payload?.reason ?? '';
-  return h(
-    'tr', { class: ok ? '' : 'failed' },
-    h('td', { class: 'quiet number' }, clock(at)),
-    h('td', { class: 'grow' }, h('span', { class: 'way', 'aria-label': way === 'in' ? 'received' : 'sent' }, way === 'in' ? '↓' : '↑'),
-      ` ${event} `, h('span', { class: 'quiet' }, code ?? String(room))),
-    h('td', { class: 'number' }, latencyMs === undefined ? '' : `${latencyMs} ms`),
-  );
+const makeRow = () => h(
+  'tr', {}, h('td', { class: 'quiet number' }),
+  h('td', { class: 'grow' }, h('span'), ' ', h('span'), ' ', h('span', { class: 'quiet' })), h('td', { class: 'number' }),
+);
+
+function showRow(row, { event, way, at, ok, code, latencyMs, payload }) {
+  const [time, what, latency] = row.children;
+  const [arrow, name, room] = what.children;
+  row.classList.toggle('failed', !ok);
+  setText(time, clock(at));
+  setText(arrow, way === 'in' ? '↓' : '↑');
+  arrow.title = way === 'in' ? 'received' : 'sent';
+  setText(name, event);
+  setText(room, code ?? payload?.roomId ?? payload?.retroId ?? payload?.room_id ?? payload?.reason ?? '');
+  setText(latency, latencyMs === undefined ? '' : `${latencyMs} ms`);
 }

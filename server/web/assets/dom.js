@@ -67,6 +67,12 @@ export function keepChildren(parent, items, { key, make, show }) {
   for (const child of known.values()) child.remove();
 }
 
+/** One child a place: what moves up or down is the text, so that nothing on the page shifts. */
+export function fillPlaces(parent, items, { make, show }) {
+  while (parent.children.length > items.length) parent.lastElementChild.remove();
+  for (const [at, item] of items.entries()) show(parent.children[at] ?? parent.appendChild(make()), item);
+}
+
 const COUNTS = new Intl.NumberFormat('en');
 const TIMES = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 
@@ -76,11 +82,15 @@ export const clock = (time) => TIMES.format(new Date(time));
 
 /** Two letters and a colour of one's own, the same on every page. */
 export function avatar(name) {
+  return showAvatar(h('span', { class: 'avatar', 'aria-hidden': 'true' }), name);
+}
+
+export function showAvatar(element, name) {
   const words = name.trim().split(/\s+/);
   const letters = words.length > 1 ? [[...words[0]][0], [...words.at(-1)][0]] : [...words[0]].slice(0, 2);
   let hue = 7;
   for (const letter of name) hue = (hue * 31 + letter.codePointAt(0)) % 360;
-  const element = h('span', { class: 'avatar', 'aria-hidden': 'true' }, letters.join('').toUpperCase());
+  setText(element, letters.join('').toUpperCase());
   element.style.setProperty('--hue', hue);
   return element;
 }

@@ -1,4 +1,4 @@
-import { avatar, clock, count, h, keepChildren, onNextFrame, plural, setText } from './dom.js';
+import { avatar, clock, count, fillPlaces, h, onNextFrame, plural, setText, showAvatar } from './dom.js';
 
 const FACES = 9;
 const LINES = 4;
@@ -76,21 +76,31 @@ export class RoomCard {
     const told = mode === 'counts' ? 'counts only' : plural(connections ?? 0, 'connection');
     setText(this.connections, inside && connections !== null ? told : removal ? removal.popup : '\u00a0');
     this.#drawFaces(inside ? participants : []);
-    keepChildren(this.feed, this.#lines, { key: ({ at, text }) => `${at} ${text}`, make: line });
+    fillPlaces(this.feed, this.#lines, { make: makeLine, show: showLine });
     this.feed.dataset.empty = String(!this.#lines.length);
     this.again.hidden = status !== 'removed';
     setText(this.leave, inside || status === 'joining' ? 'Leave' : 'Close');
   }
 
   #drawFaces(participants) {
-    keepChildren(this.faces, participants.slice(0, FACES), {
-      key: ({ userId, username }) => `${userId} ${username}`,
-      make: ({ username }) => h('li', { title: username }, avatar(username), h('span', { class: 'unseen' }, username)),
-      show: (face, { status }) => face.classList.toggle('away', status === 'away'),
-    });
+    fillPlaces(this.faces, participants.slice(0, FACES), { make: makeFace, show: showFace });
     const rest = (this.room.count ?? 0) - FACES;
     setText(this.more, participants.length && rest > 0 ? `+${count(rest)}` : '\u00a0');
   }
 }
 
-const line = ({ at, text }) => h('li', {}, h('time', { class: 'quiet number' }, clock(at)), h('span', {}, text));
+const makeLine = () => h('li', {}, h('time', { class: 'quiet number' }), h('span', {}));
+
+function showLine(line, { at, text }) {
+  setText(line.firstChild, clock(at));
+  setText(line.lastChild, text);
+}
+
+const makeFace = () => h('li', {}, avatar(' '), h('span', { class: 'unseen' }));
+
+function showFace(face, { username, status }) {
+  showAvatar(face.firstChild, username);
+  setText(face.lastChild, username);
+  if (face.title !== username) face.title = username;
+  face.classList.toggle('away', status === 'away');
+}

@@ -13,7 +13,7 @@ export class Trouble {
     this.beats = h('button', { class: 'small', 'aria-pressed': 'false', onclick: () => line.mute(!line.muted) },
       'Stop beating');
     this.room = h('select', { 'aria-label': 'Room for the bots' });
-    this.crowd = h('button', { class: 'small', 'aria-pressed': 'false', onclick: () => this.#toggleBots() });
+    this.crowd = h('button', { class: 'small crowd', 'aria-pressed': 'false', onclick: () => this.#toggleBots() });
     const tab = () => window.open(secondTab(me), '_blank', 'noopener');
     this.element = h(
       'section', { class: 'card trouble', 'aria-labelledby': 'trouble-title' },

@@ -39,7 +39,9 @@ async def test_again_tells_it_again(board: BoardLua) -> None:
     assert len(await feed.read()) == 2
 
 
-@pytest.mark.parametrize(("event", "payload"), [("", "{}"), ("typing\x1e", "{}"), ("typing", ""), ("typing", '{"a":"\x1d"}')])
+@pytest.mark.parametrize(
+    ("event", "payload"), [("", "{}"), ("typing\x1e", "{}"), ("typing", ""), ("typing", '{"a":"\x1d"}')]
+)
 async def test_bad_arguments_are_our_own_bug(board: BoardLua, event: str, payload: str) -> None:
     with pytest.raises(ContractBroken, match="BADARG"):
         await board.run("relay", event=event, payload=payload)

@@ -1,0 +1,163 @@
+"""Nodes: leases on a real server, with engines that stand in for processes."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final
+
+import pytest
+
+from presence_engine import Node, PresenceEngine, audit
+from tests.conftest import MakeEngine
+
+LEASE_MS: Final = 300
+PATIENCE_S: Final = 10.0
+
+MakeNode = Callable[..., Awaitable[Node]]
+
+
+@pytest.fixture
+async def make_node(make_engine: MakeEngine) -> AsyncIterator[MakeNode]:
+    made: list[Node] = []
+
+    async def make(name: str, engine: PresenceEngine | None = None, **options: Any) -> Node:
+        node = Node(engine or await make_engine(), name, **{"lease_ms": LEASE_MS, **options})
+        made.append(node)
+        await node.start()
+        return node
+
+    yield make
+    for node in made:
+        await node.stop()
+
+
+async def until(condition: Callable[[], Awaitable[object]], what: str) -> None:
+    give_up_at = time.monotonic() + PATIENCE_S
+    while not await condition():
+        assert time.monotonic() < give_up_at, what
+        await asyncio.sleep(0.01)
+
+
+async def users(engine: PresenceEngine, room: str = "r") -> list[str]:
+    return [member.user for member in (await engine.list(room)).members]
+
+
+async def silence(node: Node) -> None:
+    """The process dies: its lease is no longer renewed, and nobody says goodbye."""
+    assert node._task
+    node._task.cancel()
+    await asyncio.wait([node._task])
+
+
+async def without_drift(engine: PresenceEngine) -> None:
+    async for found in audit(engine):
+        assert found.faults == []
+
+
+async def test_a_dead_nodes_connections_go_and_a_tab_elsewhere_stays(make_node: MakeNode) -> None:
+    """C7, T1.6, `node_lost`."""
+    alive, dead = await make_node("alive"), await make_node("dead")
+    for user in ("u1", "both"):
+        await dead.engine.join("r", user, "c")
+    await alive.engine.join("r", "both", "c")
+    await dead.engine.join("r2", "u1", "c")
+    await silence(dead)
+    await until(lambda: is_list(alive.engine, ["both"]), "the dead node's users stay")
+    await until(lambda: is_list(alive.engine, [], "r2"), "another room's users stay")
+    assert (await alive.engine.count("r")).connections == 1
+    assert (await alive.engine.removals(days=1)).popitem()[1] == {"node_lost": 2}
+    await without_drift(alive.engine)
+
+
+async def is_list(engine: PresenceEngine, expected: list[str], room: str = "r") -> bool:
+    return await users(engine, room) == expected
+
+
+async def test_start_reaps_earlier_boots_of_its_name_only(make_node: MakeNode, make_engine: MakeEngine) -> None:
+    """001-8, T1.6: whatever their lease, before anything is served; other names are left alone."""
+    first = await make_node("me", lease_ms=60_000)
+    other = await make_node("me-too", lease_ms=60_000)
+    for number in range(250):
+        await first.engine.join("r", f"u{number}", "c")
+    await other.engine.join("r", "other", "c")
+    await silence(first)
+    again = await make_node("me", lease_ms=60_000)
+    assert await users(again.engine) == ["other"]
+    assert (await again.engine.removals(days=1)).popitem()[1] == {"server_restart": 250}
+    await without_drift(again.engine)
+
+
+async def test_a_graceful_stop_is_no_death(make_node: MakeNode) -> None:
+    """The lease is dropped, what was detached ends with its grace; nobody is `node_lost`."""
+    staying, leaving = await make_node("staying"), await make_node("leaving")
+    await leaving.engine.join("r", "u1", "c")
+    await leaving.engine.detach("r", "u1", "c", grace_ms=60_000)
+    await leaving.stop()
+    await asyncio.sleep(3 * LEASE_MS / 1000)
+    (member,) = (await staying.engine.list("r")).members
+    assert (member.user, member.status) == ("u1", "away")
+
+
+async def test_a_hung_node_learns_of_its_death_and_goes_on(make_node: MakeNode) -> None:
+    """T1.6: nobody is resurrected; what it joined under its old id, before it knew, goes too."""
+    told: list[str] = []
+
+    async def condemned() -> None:
+        told.append("condemned")
+
+    alive = await make_node("alive")
+    hung = await make_node("hung", on_condemned=condemned)
+    old = hung.engine.node
+    await hung.engine.join("r", "u1", "c")
+    await silence(hung)
+    await until(lambda: is_list(alive.engine, []), "its users stay")
+    await hung.engine.join("r", "straggler", "d")
+    hung._task = asyncio.create_task(hung._run())
+    await until(lambda: is_list(alive.engine, []), "the straggler stays")
+    assert told == ["condemned"]
+    assert hung.engine.node != old
+    await hung.engine.join("r", "u2", "e")
+    await asyncio.sleep(2 * LEASE_MS / 1000)
+    assert await users(alive.engine) == ["u2"]
+    await without_drift(alive.engine)
+
+
+async def test_a_callback_that_fails_does_not_cost_the_lease(make_node: MakeNode) -> None:
+    calls: list[int] = []
+
+    async def recovered() -> None:
+        calls.append(1)
+        if len(calls) < 3:
+            raise RuntimeError("something unforeseen")
+
+    other = await make_node("other")
+    node = await make_node("node", on_recovered=recovered, lease_ms=1500)
+    await node.engine.join("r", "u1", "c")
+    for pipe in node.engine.store._topology.pipes():
+        await pipe.close()
+    assert node.recovering
+
+    async def done() -> bool:
+        return len(calls) == 3 and not node.recovering
+
+    await until(done, "the recovery is not repeated")
+    await asyncio.sleep(2 * LEASE_MS / 1000)
+    assert await users(other.engine) == ["u1"]
+
+
+async def test_reaping_is_taken_up_by_another(make_node: MakeNode, make_engine: MakeEngine) -> None:
+    """A reaper may die midway: the sentence stands until all is removed."""
+    engine = await make_engine()
+    victim = await make_engine()
+    for number in range(5):
+        await victim.join(f"r{number}", "u", "c")
+    keys = [engine.keys.nodes(part) for part in ("leases", "condemned", "gone", "retired")]
+    renew = {"node": victim.node, "name": "victim", "lease_ms": 1, "now_ms": 1}
+    await engine.store.run("presence/renew", keys[:3], renew)
+    values = {"node": victim.node, "name": "victim", "which": "lapsed", "reason": "node_lost", "now_ms": ""}
+    await engine.store.run("presence/condemn", keys, values)
+    # The one that condemned it did no more than that.
+    later = await make_node("later")
+    for number in range(5):
+        await until(lambda n=number: is_list(later.engine, [], f"r{n}"), "the sentence is forgotten")  # type: ignore[misc]
+    await without_drift(later.engine)

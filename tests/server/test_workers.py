@@ -1,0 +1,79 @@
+"""`serve --workers 2`: one port, WebSocket only, a worker that dies is replaced and its users leave."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+
+from presence_engine import EmbeddedServer, PresenceEngine, nodes
+from tests.faults.conftest import Opened, folder, launch, store, tab
+from tests.faults.processes import ServerProcess
+from tests.faults.tab import eventually
+
+__all__ = ["folder", "launch", "store", "tab"]
+
+pytestmark = pytest.mark.slow
+
+LEASE_S: Final = 1
+ROOM: Final = "lobby"
+Launch = Callable[..., ServerProcess]
+
+
+def workers_of(server: ServerProcess) -> list[int]:
+    assert server.process is not None
+    path = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    if not path.exists():
+        pytest.skip("the processes of a server are found by /proc")
+    children = [int(pid) for pid in path.read_text().split()]
+    return [pid for pid in children if b"server.process" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+async def names(url: str) -> list[str]:
+    async with PresenceEngine(url) as engine:
+        return sorted(lease.name for lease in (await nodes(engine)).leases if lease.left_ms > 0)
+
+
+async def test_workers_share_a_port_and_are_replaced(store: EmbeddedServer, launch: Launch, tab: Opened) -> None:
+    """C6, T1.6, T3.3: each worker is a node of its own; kill -9 of one ends its users and nobody else's."""
+    server = launch(
+        store.url, "--workers", "2", PRESENCE_NODE_NAME="pair", PRESENCE_LEASE=str(LEASE_S), PRESENCE_GRACE="0.5"
+    )
+    await eventually(lambda: has_names(store.url, ["pair-1", "pair-2"]), "both workers' leases")
+    polling = httpx.get(f"{server.url}/socket.io/?EIO=4&transport=polling", trust_env=False)
+    assert polling.status_code == 400
+    # More than one listener accepts, so enough tabs reach both.
+    tabs = [await tab(server.url, f"u{number}") for number in range(12)]
+    for one in tabs:
+        await one.join(ROOM)
+    for one in tabs:
+        await one.until(lambda one=one: len(one.views[ROOM].members) == 12, "twelve members")
+        assert (one.views[ROOM].gaps, one.views[ROOM].faults) == (0, [])
+    before = workers_of(server)
+    assert len(before) == 2
+    os.kill(before[0], signal.SIGKILL)
+    await eventually(lambda: len(workers_of(server)) == 2 and before[0] not in workers_of(server), "another worker")
+    await asyncio.sleep(0)
+    await eventually(lambda: all(one.closed for one in tabs) or sum(one.closed for one in tabs) > 0, "closed tabs")
+    survivors = [one for one in tabs if not one.closed]
+    assert 0 < len(survivors) < 12, "all tabs met the same worker"
+    await eventually(lambda: len(server.users(ROOM)) == len(survivors), "the list without the dead worker's users")
+    assert set(server.users(ROOM)) == {one.user for one in survivors}
+    for one in survivors:
+        await one.until(lambda one=one: len(one.views[ROOM].members) == len(survivors), "the list by diffs")
+        assert {reason for _, reason in one.views[ROOM].left} <= {"server_restart", "node_lost"}
+        assert one.told("room:force-leave") == []
+    await eventually(lambda: has_names(store.url, ["pair-1", "pair-2"]), "both workers' leases again")
+    assert server.stop() == 0
+    assert await names(store.url) == []
+    for one in survivors:
+        await one.until(lambda one=one: one.closed, "the end")
+        assert len(one.told("server:restarting")) == 1
+
+
+async def has_names(url: str, expected: list[str]) -> bool:
+    return await names(url) == expected
