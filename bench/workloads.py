@@ -140,6 +140,6 @@ def sweep(wire: Wire, sizes: Sizes, *, user_index: bool) -> Workload:
         return encode(calls.sweep(SWEEP_LIMIT, now_ms + 2 * LIFE_MS) for _ in range(part // SWEEP_LIMIT))
 
     def right(replies: Sequence[Any]) -> bool:
-        return all(reply[0] == b"swept" and len(reply) == 7 + 4 * SWEEP_LIMIT for reply in replies)
+        return all(reply[0] == b"swept" and len(reply) == 8 + SWEEP_LIMIT for reply in replies)
 
     return Workload(f"sweep, user index {'on' if user_index else 'off'}", plain, script, part, right, 5.5)

@@ -21,6 +21,7 @@ class ChatRules(msgspec.Struct, frozen=True):
 
     @property
     def remember_ms(self) -> int:
+        """How long a message's own id keeps it from being saved twice: at least as long as messages may live, 7 days."""
         return max(self.once_ms, self.max_age_ms, 7 * MS_PER_DAY)
 
 
@@ -85,6 +86,7 @@ class ChatMessage(msgspec.Struct, frozen=True):
 
     @property
     def id(self) -> str:
+        """The message's id for ever."""
         return message_id(self.room_id, self.seq)
 
 
@@ -130,6 +132,7 @@ class Posted(msgspec.Struct, frozen=True):
 
     @property
     def message_id(self) -> str:
+        """The saved message's id; of a duplicate the first one's."""
         return message_id(self.room_id, self.seq)
 
     @property

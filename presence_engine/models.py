@@ -45,6 +45,7 @@ class Member(msgspec.Struct, frozen=True):
 
     @property
     def username(self) -> str:
+        """The name shown: as given, else the id as text."""
         return msgspec.json.decode(self.name_json, type=str) if self.name_json else str(self.user_id)
 
     @property
@@ -131,12 +132,16 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class RoomOfUser(msgspec.Struct, frozen=True):
+    """One room a user is in: how many connections the user has there, since when."""
+
     room: str
     connections: int
     joined_at_ms: int
 
 
 class LiveRoom(msgspec.Struct, frozen=True):
+    """A room with somebody in it."""
+
     room: str
     count: int
     connections: int

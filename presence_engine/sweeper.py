@@ -39,10 +39,12 @@ class Sweeper:
         await self.stop()
 
     def start(self) -> None:
+        """Begin, in the running loop."""
         self.engine.on_deadline = self.nudge
         self._task = asyncio.create_task(self._run(), name="presence-sweeper")
 
     async def stop(self) -> None:
+        """End; a sweep under way may have been carried out."""
         self.engine.on_deadline = None
         if self._task:
             await end_tasks([self._task])

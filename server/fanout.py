@@ -6,7 +6,6 @@ recent changes from which a socket that is behind is brought up.
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
@@ -22,9 +21,9 @@ from presence_engine import (
     fold,
 )
 from server import wire
+from server.local_room import LocalRoom, by_spelling, later, newer
 from server.sockets.session import Session
 
-LOG_LENGTH: Final = 512
 _BACK_TO_DIFFS: Final = 0.8
 _RETRY_S: Final = 0.5
 
@@ -50,37 +49,6 @@ class Sender(Protocol):
     """Sends one event, encoded once, to sockets of one namespace."""
 
     def __call__(self, event: str, data: Any, sessions: Iterable[Session]) -> None: ...
-
-
-class LocalRoom:
-    """One room as this process sees it: its listeners, its position, its log."""
-
-    def __init__(self, room: str) -> None:
-        self.room = room
-        self.subscribed: asyncio.Future[None] | None = None
-        self.interested: set[str] = set()
-        self.members: dict[str, tuple[Session, str | int]] = {}
-        self.newcomers: dict[str, tuple[str, int]] = {}
-        self.watchers: dict[str, tuple[Session, str | int]] = {}
-        self.epoch = ""
-        self.received = 0
-        self.flushed = 0
-        self.log: deque[Change] = deque(maxlen=LOG_LENGTH)
-        self.pending: list[Change] = []
-        self.counts_mode = False
-        self.last: Position = Position("", 0, 0, 0)
-        self.timer: asyncio.TimerHandle | None = None
-
-    @property
-    def mode(self) -> str:
-        return "counts" if self.counts_mode else "diffs"
-
-    def since(self, epoch: str, seq: int) -> Sequence[Change] | None:
-        """The changes after `seq` up to what has been sent, or None when the log does not reach back that far."""
-        if epoch != self.epoch or seq > self.flushed:
-            return None
-        missing = [change for change in self.log if seq < change.seq <= self.flushed]
-        return missing if len(missing) == self.flushed - seq else None
 
 
 class Fanout:
@@ -135,20 +103,14 @@ class Fanout:
         local.members[session.sid] = (session, given)
         local.newcomers.pop(session.sid, None)
         if not local.received:
-            self._stand_at(local, at)
+            local.stand_at(at)
             local.counts_mode = at.count > self._windows.counts_room
-        elif _newer(at.epoch, local.epoch) or (at.epoch == local.epoch and at.seq > local.flushed):
+        elif newer(at.epoch, local.epoch) or (at.epoch == local.epoch and at.seq > local.flushed):
             # The feed is behind this answer, and has yet to bring what leads up to it.
             local.newcomers[session.sid] = (at.epoch, at.seq)
         elif (at.epoch, at.seq) != (local.epoch, local.flushed) and not local.counts_mode:
             missing = local.since(at.epoch, at.seq)
-            self._send("room:diff", wire.diff(given, fold(missing) if missing else _gap(local)), [session])
-
-    def _stand_at(self, local: LocalRoom, at: Position) -> None:
-        """Go on from `at`; what led up to it is not known here."""
-        local.epoch, local.received, local.flushed, local.last = at.epoch, at.seq, at.seq, at
-        local.log.clear()
-        local.newcomers = {sid: place for sid, place in local.newcomers.items() if _later(place, (at.epoch, at.seq))}
+            self._send("room:diff", wire.diff(given, fold(missing) if missing else local.gap()), [session])
 
     def add(self, session: Session, room: str, given: str | int) -> None:
         """The socket is in the room without having been told a position (adopted):
@@ -216,7 +178,7 @@ class Fanout:
         if change.epoch != local.epoch or change.seq != local.received + 1:
             # A new life of the room, or something was missed: whoever stands before it will see the gap and ask.
             self._flush(local)
-            self._stand_at(local, Position(change.epoch, change.seq - 1, change.count, change.connections))
+            local.stand_at(Position(change.epoch, change.seq - 1, change.count, change.connections))
         local.received = change.seq
         local.last = Position(change.epoch, change.seq, change.count, change.connections)
         local.log.append(change)
@@ -263,11 +225,11 @@ class Fanout:
             yield part
 
     def _send_diff(self, local: LocalRoom, change: NetChange) -> None:
-        for given, sessions in _by_spelling(local.members.values()):
+        for given, sessions in by_spelling(local.members.values()):
             behind = [
                 session
                 for session in sessions
-                if not _later(local.newcomers.get(session.sid), (change.epoch, change.from_seq))
+                if not later(local.newcomers.get(session.sid), (change.epoch, change.from_seq))
             ]
             if behind:
                 self._send("room:diff", wire.diff(given, change), behind)
@@ -276,7 +238,7 @@ class Fanout:
         listeners = dict(local.watchers)
         if local.counts_mode:
             listeners.update(local.members)
-        for given, sessions in _by_spelling(listeners.values()):
+        for given, sessions in by_spelling(listeners.values()):
             self._send("room:count", {"roomId": given, **wire.position(local.last)}, sessions)
 
     def _change_mode(self, local: LocalRoom) -> None:
@@ -284,7 +246,7 @@ class Fanout:
         if (local.last.count > bound) == local.counts_mode:
             return
         local.counts_mode = not local.counts_mode
-        for given, sessions in _by_spelling(local.members.values()):
+        for given, sessions in by_spelling(local.members.values()):
             self._send("room:mode", {"roomId": given, "mode": local.mode}, sessions)
 
     def _feed_lost(self) -> None:
@@ -320,9 +282,9 @@ class Fanout:
                 if before[local.room] == (at.epoch, at.seq) or before[local.room] != (local.epoch, local.received):
                     continue
                 self._flush(local)
-                self._stand_at(local, at)
+                local.stand_at(at)
                 if not local.counts_mode:
-                    self._send_diff(local, _gap(local))
+                    self._send_diff(local, local.gap())
                 self._send_counts(local)
                 self._change_mode(local)
 
@@ -333,29 +295,3 @@ class Fanout:
             if local.timer:
                 local.timer.cancel()
         await self.feed.close()
-
-
-def _gap(local: LocalRoom) -> NetChange:
-    """A diff that changes nothing: whoever stands elsewhere sees that something is missing."""
-    at = local.last
-    return NetChange(local.epoch, local.flushed, local.flushed, at.count, at.connections, 0, [], [], [])
-
-
-def _later(place: tuple[str, int] | None, than: tuple[str, int]) -> bool:
-    """Whether a socket was told the room as of a later moment."""
-    if place is None:
-        return False
-    return _newer(place[0], than[0]) or (place[0] == than[0] and place[1] > than[1])
-
-
-def _newer(epoch: str, than: str) -> bool:
-    """Epochs are times of a room's birth, in hexadecimal."""
-    return bool(epoch) and (not than or int(epoch, 16) > int(than, 16))
-
-
-def _by_spelling(listeners: Iterable[tuple[Session, str | int]]) -> Iterable[tuple[str | int, list[Session]]]:
-    """Sockets by how they wrote the room's id: `15` and `"15"` are one room, each is answered in its own spelling."""
-    groups: dict[str | int, list[Session]] = {}
-    for session, given in listeners:
-        groups.setdefault(given, []).append(session)
-    return groups.items()

@@ -173,6 +173,9 @@ def read(shape: type[T], payload: object) -> T:
             fields[spelling] = fields[name]
     try:
         return msgspec.convert(fields, shape)
+    except UnicodeEncodeError:
+        # A field's name holds half a surrogate pair.
+        raise InvalidInput("payload", "is not valid Unicode") from None
     except msgspec.ValidationError as error:
         text = str(error)
         missing, path = _MISSING.search(text), _PATH.search(text)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,15 +151,17 @@ def _documented(node: ast.AST) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.
                 yield from _documented(child)
 
 
+def _exported(path: Path, node: ast.AST) -> bool:
+    own: Any = getattr(presence_engine, getattr(node, "name", ""), None)
+    return getattr(own, "__module__", "") == f"presence_engine.{path.stem}" and own.__name__ in presence_engine.__all__
+
+
 def test_every_export_has_a_docstring() -> None:
     missing = []
     for path in ENGINE:
-        for node in _documented(tree(path)):
-            if node.name in presence_engine.__all__ and not ast.get_docstring(node):
-                missing.append(f"{name(path)}:{node.name}")
-            if node.name in presence_engine.__all__ and isinstance(node, ast.ClassDef):
-                bare = [method.name for method in _documented(node) if not ast.get_docstring(method)]
-                missing += [f"{name(path)}:{node.name}.{method}" for method in bare]
+        for node in filter(lambda node: _exported(path, node), _documented(tree(path))):
+            parts = [node, *(_documented(node) if isinstance(node, ast.ClassDef) else ())]
+            missing += [f"{name(path)}:{node.name}.{part.name}" for part in parts if not ast.get_docstring(part)]
     assert missing == []
 
 

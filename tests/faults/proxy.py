@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -113,11 +114,10 @@ class Proxy:
             return True
         return False
 
-    def _do(self, change: "asyncio.Future[None] | object") -> None:
+    def _do(self, change: Callable[[], object]) -> None:
         done = threading.Event()
 
         def run() -> None:
-            assert callable(change)
             change()
             done.set()
 
@@ -159,12 +159,23 @@ class Proxy:
 
     def cut_feed(self) -> None:
         """Close the connections that subscribe."""
-        self._do(lambda: [link.close() for link in list(self._links) if link.feed])
+
+        def cut() -> None:
+            for link in list(self._links):
+                if link.feed:
+                    link.close()
+
+        self._do(cut)
 
     def deafen_feed(self) -> int:
         """The connections that subscribe die silently. Return how many."""
         feeds = [link for link in list(self._links) if link.feed]
-        self._do(lambda: [setattr(link, "deaf", True) for link in feeds])
+
+        def deafen() -> None:
+            for link in feeds:
+                link.deaf = True
+
+        self._do(deafen)
         return len(feeds)
 
     def stop(self) -> None:
@@ -173,7 +184,7 @@ class Proxy:
             self._flowing.set()
             for link in list(self._links):
                 link.close()
-            rest = asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
+            rest = asyncio.all_tasks() - {asyncio.current_task()}
             for task in rest:
                 task.cancel()
             await asyncio.gather(*rest, return_exceptions=True)

@@ -71,7 +71,9 @@ class Tab:
     async def open(cls, url: str, user: str) -> Self:
         address = url.replace("http://", "ws://") + "/socket.io/?EIO=4&transport=websocket"
         # A client on a slow machine must not be the one who hangs up.
-        socket = await connect(address, compression=None, max_size=None, ping_interval=None, proxy=None, close_timeout=1)
+        socket = await connect(
+            address, compression=None, max_size=None, ping_interval=None, proxy=None, close_timeout=1
+        )
         tab = cls(socket, user)
         await socket.send("40" + json.dumps({"userId": user}))
         async with asyncio.timeout(PATIENCE_S):

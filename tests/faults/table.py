@@ -6,8 +6,8 @@ from typing import Final
 PATH: Final = Path(__file__).parents[2] / "docs" / "faults.md"
 HEAD: Final = """# Faults and what comes of them
 
-Each row is written by a test in `tests/faults` or `tests/cluster` once it has seen the outcome, with real servers, clients
-and processes. After each of them every room is recounted: no ghost, no lost member, no drift.
+Each row is written by a test in `tests/faults` or `tests/cluster` once it has seen the outcome, with real servers,
+clients and processes. After each of them every room is recounted: no ghost, no lost member, no drift.
 
 | fault | outcome |
 |---|---|
@@ -15,7 +15,7 @@ and processes. After each of them every room is recounted: no ghost, no lost mem
 
 
 class Table:
-    """`table.note(fault, outcome)`: the last line of a test. Times in an outcome are bounds that the test holds it to."""
+    """`table.note(fault, outcome)` is the last line of a test. Times in an outcome are bounds that it is held to."""
 
     def note(self, fault: str, outcome: str) -> None:
         rows = self._rows()
@@ -31,4 +31,4 @@ class Table:
             return {}
         lines = PATH.read_text("utf-8").partition("|---|---|\n")[2].splitlines()
         cells = (line.strip("| ").split(" | ", 1) for line in lines if line.startswith("| "))
-        return {fault: outcome for fault, outcome in cells}
+        return {cell[0]: cell[1] for cell in cells}

@@ -1,5 +1,8 @@
 """Faults by count: the Nth reply of Redis is swallowed and its connection closed, for every N of a scenario."""
 
+# mypy: disable-error-code="misc"
+# A lambda that binds a loop variable as its default is beyond what mypy infers.
+
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -7,10 +10,10 @@ import pytest
 
 from presence_engine import EmbeddedServer
 from tests.faults.conftest import Opened
+from tests.faults.processes import ServerProcess
 from tests.faults.proxy import Proxy
 from tests.faults.tab import Json, Tab, eventually
 from tests.faults.table import Table
-from tests.faults.processes import ServerProcess
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 

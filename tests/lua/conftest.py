@@ -88,7 +88,11 @@ class Lua:
             "users": self.space.users(0),
             **{name: self.space.nodes(name) for name in ("leases", "condemned", "gone", "retired", "layout")},
         }  # fmt: skip
-        names = script.keys if index or script.name == "presence/where" else [k for k in script.keys if k not in {"index", "users"}]
+        names = (
+            script.keys
+            if index or script.name == "presence/where"
+            else [k for k in script.keys if k not in {"index", "users"}]
+        )
         return [named[name] for name in names]
 
     async def run(self, verb: str, /, *more: object, index: bool = True, **given: Any) -> list[Any]:

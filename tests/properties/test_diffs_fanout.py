@@ -1,4 +1,4 @@
-"""Fanout against an unfolded log: whoever joins, syncs, or loses the feed at whatever moment ends with the same room."""
+"""Fanout against an unfolded log: whoever joins, syncs, or loses the feed at any moment ends with the same room."""
 
 import asyncio
 import random
@@ -118,7 +118,7 @@ class Stand:
         self.handler = None
 
     async def counts(self, rooms: Iterable[str]) -> dict[str, Position]:
-        return {room: self._log.position for room in rooms}
+        return dict.fromkeys(rooms, self._log.position)
 
 
 class Windows(msgspec.Struct):

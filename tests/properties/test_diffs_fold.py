@@ -11,7 +11,9 @@ steps = st.lists(st.tuples(users, st.sampled_from("+-~"), st.integers(0, 9)), ma
 
 def history(start: set[str], wanted: list[tuple[str, str, int]], at_once: int) -> tuple[list[Change], dict[str, str]]:
     """Changes that could really happen: nobody joins twice or leaves without being there."""
-    members, changes, entries = dict.fromkeys(start, "0"), [], []
+    members = dict.fromkeys(start, "0")
+    changes: list[Change] = []
+    entries: list[MemberJoined | MemberLeft] = []
     for user, kind, number in wanted:
         if (kind == "+") == (user in members):
             continue

@@ -139,9 +139,7 @@ def test_another_users_id_is_forbidden(guarded: RunningServer, connect: Connect)
     assert client.emit("room:join", {"room_id": ROOM, "user_id": "u2"})["error"]["code"] == "forbidden"
     assert client.emit("join-retro-room", {"retroId": "b", "userId": "u2"})["error"]["code"] == "forbidden"
     assert client.join(ROOM, "u1")["userId"] == "u1"
-    answer = guarded.http.post(
-        "/messages/send", json={"room_id": ROOM, "user_id": "u2", "text": "x"}, **bearer("u1")
-    )
+    answer = guarded.http.post("/messages/send", json={"room_id": ROOM, "user_id": "u2", "text": "x"}, **bearer("u1"))
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
 
 
@@ -174,7 +172,12 @@ def test_outside_rooms_is_forbidden_on_sockets(
 def test_outside_rooms_is_forbidden_over_http(guarded: RunningServer, path: str) -> None:
     answer = guarded.http.get(path, **bearer(rooms=["elsewhere"]))
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
-    assert guarded.http.post("/api/chatrooms/counts", json={"ids": ["elsewhere", ROOM]}, **bearer(rooms=["elsewhere"])).status_code == 403
+    assert (
+        guarded.http.post(
+            "/api/chatrooms/counts", json={"ids": ["elsewhere", ROOM]}, **bearer(rooms=["elsewhere"])
+        ).status_code
+        == 403
+    )
     assert guarded.http.get(path, **bearer(rooms=[])).status_code == 403
 
 
@@ -277,7 +280,11 @@ def test_an_expired_token_opens_nothing_while_the_grace_runs(serve: Serve, conne
     client.wait("error")
     beat = {"roomId": ROOM}
     eventually(lambda: not client.emit("room:heartbeat", beat)["ok"], "the end of the token", pause_s=0.2)
-    for event, payload in [("join_room", {"roomId": ROOM}), ("room:users:get", {"roomId": ROOM}), ("room:update", {"roomId": ROOM, "username": "x"})]:
+    for event, payload in [
+        ("join_room", {"roomId": ROOM}),
+        ("room:users:get", {"roomId": ROOM}),
+        ("room:update", {"roomId": ROOM, "username": "x"}),
+    ]:
         assert client.emit(event, payload)["error"]["code"] == "unauthorized"
     assert client.emit("auth:refresh", {"token": token("late", lives_s=-20)})["error"]["code"] == "unauthorized"
     assert client.emit("auth:refresh", {"token": token("late")})["ok"] is True
@@ -303,9 +310,7 @@ def test_a_fresh_token_keeps_the_socket(serve: Serve, connect: Connect) -> None:
         (forged({"alg": "none"}, claims("u1")), "unauthorized"), (token("u1", lives_s=-60), "unauthorized"), ("", "unauthorized"),
     ],
 )  # fmt: skip
-def test_a_refresh_by_another_token_is_refused(
-    guarded: RunningServer, connect: Connect, given: str, code: str
-) -> None:
+def test_a_refresh_by_another_token_is_refused(guarded: RunningServer, connect: Connect, given: str, code: str) -> None:
     """Of another user, forged, expired, or one that does not open the room the socket is in."""
     client = connect(guarded, auth={"token": token("u1")})
     client.join(ROOM)

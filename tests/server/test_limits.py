@@ -213,7 +213,9 @@ class Deaf:
     def send(self, text: str) -> None:
         data = text.encode()
         assert len(data) < 65536
-        head = bytes((0x81, 0x80 | len(data))) if len(data) < 126 else bytes((0x81, 0xFE)) + len(data).to_bytes(2, "big")
+        head = (
+            bytes((0x81, 0x80 | len(data))) if len(data) < 126 else bytes((0x81, 0xFE)) + len(data).to_bytes(2, "big")
+        )
         self.socket.sendall(head + bytes(4) + data)
 
     def until_closed(self, timeout_s: float) -> bool:

@@ -52,6 +52,20 @@ def test_every_module_and_what_it_imports_is_served(server: RunningServer) -> No
             assert server.http.get(str(answer.url.join(wanted))).status_code == 200, f"{address}: {wanted}"
 
 
+@pytest.mark.parametrize(("page", "entry"), [("/", "/assets/page.js"), ("/admin", "/assets/admin.js")])
+def test_a_page_names_all_its_modules_at_once(server: RunningServer, page: str, entry: str) -> None:
+    """A module found in a module found in a module costs a round trip each."""
+    found, todo = {entry}, [entry]
+    while todo:
+        answer = server.http.get(todo.pop())
+        wanted = set() if "/vendor/" in str(answer.url) else set(re.findall(r"from '([./][^']+)'", answer.text))
+        new = {answer.url.join(path).path for path in wanted} - found
+        found |= new
+        todo += sorted(new)
+    text = server.http.get(page).text
+    assert set(re.findall(r'rel="modulepreload" href="([^"]+)"', text)) == found - {entry}
+
+
 def test_a_file_is_sent_once_and_packed(server: RunningServer) -> None:
     packed = server.http.get("/client/presence-client.js", headers={"Accept-Encoding": "gzip"})
     assert packed.headers["content-encoding"] == "gzip"

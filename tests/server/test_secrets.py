@@ -96,10 +96,14 @@ def _requests(url: str) -> list[httpx.Response]:
     key, admin = SECRETS["PRESENCE_JWT_SECRET"], SECRETS["PRESENCE_ADMIN_TOKEN"]
     with httpx.Client(base_url=url, trust_env=False) as http:
         bearers = [token(key=key), token(key=OTHER_SECRET), admin, admin[:-1], key]
-        paths = ["/metrics", "/api/admin/overview", "/api/chatroom/r/participants", "/openapi.json", f"/nothing/{admin}"]
-        found = [
-            http.get(path, headers={"Authorization": f"Bearer {one}"}) for path in paths[:-1] for one in bearers
+        paths = [
+            "/metrics",
+            "/api/admin/overview",
+            "/api/chatroom/r/participants",
+            "/openapi.json",
+            f"/nothing/{admin}",
         ]
+        found = [http.get(path, headers={"Authorization": f"Bearer {one}"}) for path in paths[:-1] for one in bearers]
         http.get(f"/api/chatrooms?limit={admin}&token={admin}")
         signed = {"X-Hub-Signature-256": f"sha256={SECRETS['CHAT_WEBHOOK_SECRET']}"}
         found.append(http.post("/webhook/whatsapp", json={"entry": []}, headers=signed))
@@ -143,7 +147,14 @@ def test_production_without_authentication_names_the_variable(run: Callable[...,
 async def test_no_repr_shows_one(guarded_store: tuple[EmbeddedServer, str]) -> None:
     settings = Settings.from_environ({**SECRETS, "REDIS_URL": guarded_store[1]})
     server = PresenceServer(settings, guarded_store[1])
-    objects: list[Any] = [settings, server, server.authoriser, server.engine, server.engine.settings, server.engine.store]
+    objects: list[Any] = [
+        settings,
+        server,
+        server.authoriser,
+        server.engine,
+        server.engine.settings,
+        server.engine.store,
+    ]
     for one in objects:
         assert_no_secret(repr(one), type(one).__name__)
         assert_no_secret(str(one), type(one).__name__)

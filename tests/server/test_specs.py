@@ -110,9 +110,7 @@ GIVEN = {
 
 
 @pytest.mark.parametrize(("method", "path"), sorted(OPERATIONS))
-def test_an_answer_over_http_is_as_described(
-    server: RunningServer, connect: Connect, method: str, path: str
-) -> None:
+def test_an_answer_over_http_is_as_described(server: RunningServer, connect: Connect, method: str, path: str) -> None:
     """200 has the described shape; a refusal the described status and shape. Empty, null and list bodies are refused."""
     operation = OPERATIONS[method, path]
     connect(server, auth={"userId": "u1"}).join("spec-room", data={"a": [1]})
@@ -153,13 +151,38 @@ def test_what_sockets_are_told_is_as_described(serve: Serve, connect: Connect) -
     told += [(one, "room:join", {"room_id": chat}), (two, "room:join", {"room_id": chat, "user_id": 2})]
     told += [(one, "room:read", {"room_id": chat}), (two, "room:leave", {"room_id": chat, "user_id": 2})]
     at = {"retroId": board}
-    told += [(one, "join-retro-room", board), (two, "join-retro-room", {**at, "userId": 2}), (one, "request-retro-state", at)]
-    told += [(one, "item-position-update", {**at, "itemId": "i", "position": {"x": 1, "y": 2.5}, "source": "drag-stop"})]
-    told += [(one, "item-position-update", {**at, "itemPositions": {"i": {"x": 0, "y": 0}, "j": {"x": 0, "y": 0}}, "source": "bulk"})]
-    told += [(two, "grouping-update", {**at, "itemGroups": {"i": "s"}, "signatureColors": {"s": "#fff"}, "timestamp": 1})]
-    told += [(one, "vote-update", {**at, "groupId": 0, "votes": 1, "userVotes": {"0": 1}}), (one, "request-user-votes", at)]
-    told += [(one, "vote-update", {**at, "groupId": 0, "votes": 9, "userVotes": {"0": 9}}), (two, "request-voting-result", at)]
-    told += [(one, "phase-change", {**at, "phase": "vote"}), (one, "typing", at), (one, "label-update", at), (one, "vote-submission", at)]
+    told += [
+        (one, "join-retro-room", board),
+        (two, "join-retro-room", {**at, "userId": 2}),
+        (one, "request-retro-state", at),
+    ]
+    told += [
+        (one, "item-position-update", {**at, "itemId": "i", "position": {"x": 1, "y": 2.5}, "source": "drag-stop"})
+    ]
+    told += [
+        (
+            one,
+            "item-position-update",
+            {**at, "itemPositions": {"i": {"x": 0, "y": 0}, "j": {"x": 0, "y": 0}}, "source": "bulk"},
+        )
+    ]
+    told += [
+        (two, "grouping-update", {**at, "itemGroups": {"i": "s"}, "signatureColors": {"s": "#fff"}, "timestamp": 1})
+    ]
+    told += [
+        (one, "vote-update", {**at, "groupId": 0, "votes": 1, "userVotes": {"0": 1}}),
+        (one, "request-user-votes", at),
+    ]
+    told += [
+        (one, "vote-update", {**at, "groupId": 0, "votes": 9, "userVotes": {"0": 9}}),
+        (two, "request-voting-result", at),
+    ]
+    told += [
+        (one, "phase-change", {**at, "phase": "vote"}),
+        (one, "typing", at),
+        (one, "label-update", at),
+        (one, "vote-submission", at),
+    ]
     for client, event, payload in told:
         _checked(event, client.emit(event, payload))
     item = one.emit("action-item-added", {**at, "task": "t", "assigneeId": 2, "assigneeName": "Zoë", "createdBy": "u1"})
@@ -174,7 +197,13 @@ def test_what_sockets_are_told_is_as_described(serve: Serve, connect: Connect) -
     server.kick("r", {"userId": "u3", "message": "out"})
     three.wait("room:force-leave")
     two.wait("new_message", lambda body: body["content_text"] == "b")
-    acknowledged = {event for _, event, _ in told} | {"action-item-added", "action-item-updated", "action-item-deleted", "leave-retro-room", "user:logout"}
+    acknowledged = {event for _, event, _ in told} | {
+        "action-item-added",
+        "action-item-updated",
+        "action-item-deleted",
+        "leave-retro-room",
+        "user:logout",
+    }
     assert acknowledged - {"nothing"} == set(FROM_CLIENTS)
     seen = {}
     for client in (one, two, three):
@@ -182,7 +211,9 @@ def test_what_sockets_are_told_is_as_described(serve: Serve, connect: Connect) -
             if not said.ack and said.name not in {"connect", "disconnect"}:
                 check_event(said.name, said.body)
                 seen[said.name] = shape_of_event(said.name)
-    assert {"room:joined", "room:diff", "room:count", "room:mode", "room:left", "room:heartbeat:ack", "error"} <= set(seen)
+    assert {"room:joined", "room:diff", "room:count", "room:mode", "room:left", "room:heartbeat:ack", "error"} <= set(
+        seen
+    )
 
 
 def _checked(event: str, answer: Any) -> None:
