@@ -48,8 +48,7 @@ class Pipe:
     async def _write(self) -> None:
         try:
             connection = await self._connect()
-            if self._writer is not asyncio.current_task():
-                # The pipe failed meanwhile, and a connection being made can swallow the cancellation.
+            if self._is_replaced():
                 await connection.disconnect(nowait=True)
                 return
             self._connection = connection
@@ -59,6 +58,8 @@ class Pipe:
             ]
             while True:
                 await self._wake.wait()
+                if self._is_replaced():
+                    return
                 self._wake.clear()
                 batch, self._waiting = self._waiting, []
                 sent_at = asyncio.get_running_loop().time()
@@ -67,6 +68,13 @@ class Pipe:
                 await connection.send_packed_command(packed, check_health=False)
         except (RedisError, OSError, TimeoutError) as error:
             self._fail(StoreUnavailable(f"Redis is out of reach: {_reason(error)}"))
+
+    def _is_replaced(self) -> bool:
+        """The pipe failed, and this writer lives on: making a connection and sending can swallow a cancellation.
+
+        Such a writer would take calls from its successor, and send them where nobody reads the replies.
+        """
+        return self._writer is not asyncio.current_task()
 
     async def _connect(self) -> AbstractConnection:
         connection = self._make_connection()

@@ -152,7 +152,8 @@ class FeedConnection:
     async def _keep_alive(self, connection: AbstractConnection) -> None:
         """A connection that died silently is noticed by the missing answer to a PING."""
         loop = asyncio.get_running_loop()
-        while True:
+        # Sending can swallow a cancellation, and would connect anew by itself.
+        while self._connection is connection:
             await asyncio.sleep(_PING_EVERY_S)
             if loop.time() - self._heard_at > _SILENT_FOR_S:
                 await connection.disconnect(nowait=True)

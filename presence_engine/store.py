@@ -116,4 +116,4 @@ class Store:
     async def close(self) -> None:
         if self._looking:
             await end_tasks([self._looking])
-        await asyncio.gather(*(pipe.close() for pipe in self._topology.pipes()))
+        await self._topology.close()

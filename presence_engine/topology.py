@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
@@ -13,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
-from presence_engine.batching import Pipe
+from presence_engine.batching import Pipe, end_tasks
 from presence_engine.errors import ConfigurationError, StoreUnavailable
 
 Connect = Callable[[], AbstractConnection]
@@ -40,12 +41,15 @@ class Topology(Protocol):
     def place(self, key: str) -> object:
         """What tells one server from another: feeds of equal places share a connection."""
 
+    async def close(self) -> None:
+        """Close every pipe, and whatever was opened to find the servers. It may be used again."""
+
 
 class OneServer:
     """A single Redis, or whichever server a pool connects to (a Sentinel's master)."""
 
-    def __init__(self, make_connection: Connect, timeout_ms: int) -> None:
-        self._make_connection = make_connection
+    def __init__(self, make_connection: Connect, timeout_ms: int, finders: Sequence[Redis] = ()) -> None:
+        self._make_connection, self._finders = make_connection, finders
         self._pipe = Pipe(make_connection, timeout_ms)
 
     async def pipe(self, key: str) -> Pipe:
@@ -62,6 +66,10 @@ class OneServer:
 
     def place(self, key: str) -> object:
         return None
+
+    async def close(self) -> None:
+        await self._pipe.close()
+        await asyncio.gather(*(finder.aclose() for finder in self._finders))
 
 
 class Cluster:
@@ -86,6 +94,11 @@ class Cluster:
 
     def pipes(self) -> Sequence[Pipe]:
         return tuple(self._pipes.values())
+
+    async def close(self) -> None:
+        if self._refreshing:
+            await end_tasks([self._refreshing])
+        await asyncio.gather(*(pipe.close() for pipe in self._pipes.values()))
 
     async def refresh(self) -> None:
         """Read the map of slots; callers at one time share one reading.
@@ -149,7 +162,8 @@ def topology(url: str, timeout_ms: int) -> Topology:
     scheme = url.partition("://")[0]
     try:
         if scheme == "redis+sentinel":
-            return OneServer(_sentinel_pool(url, common, timeout_ms).make_connection, timeout_ms)
+            pool = _sentinel_pool(url, common, timeout_ms)
+            return OneServer(pool.make_connection, timeout_ms, pool.sentinel_manager.sentinels)
         if scheme == "redis+cluster":
             places, credentials, _ = _parts(url, 6379)
             return Cluster(places, {**common, **credentials}, timeout_ms)

@@ -21,28 +21,13 @@ from presence_engine import (
     fold,
 )
 from server import wire
-from server.local_room import LocalRoom, by_spelling, later, newer
+from server.local_room import LocalRoom, Windows, by_spelling, later, newer
 from server.sockets.session import Session
 
 _BACK_TO_DIFFS: Final = 0.8
 _RETRY_S: Final = 0.5
 
 log = logging.getLogger(__name__)
-
-
-class Windows(Protocol):
-    """The part of the settings that shapes diffs."""
-
-    @property
-    def diff_window_ms(self) -> int: ...
-    @property
-    def diff_window_large_ms(self) -> int: ...
-    @property
-    def large_room(self) -> int: ...
-    @property
-    def counts_room(self) -> int: ...
-    @property
-    def count_window_ms(self) -> int: ...
 
 
 class Sender(Protocol):
@@ -95,14 +80,21 @@ class Fanout:
             await self.exit(session, room)
             raise
 
-    def place(self, session: Session, room: str, given: str | int, at: Position) -> None:
-        """The socket has been told the room as of `at`: its first diff starts there. Call right after the answer."""
+    def place_soon(self, session: Session, room: str, given: str | int, at: Position) -> None:
+        """The socket is being told the room as of `at`: place it once that is on its way, send it nothing before."""
+        if (local := self._rooms.get(room)) is not None:
+            local.members.pop(session.sid, None)
+            told = self.mode_of(room, at.count)
+            asyncio.get_running_loop().call_soon(self.place, session, room, given, at, told)
+
+    def place(self, session: Session, room: str, given: str | int, at: Position, told_mode: str | None = None) -> None:
+        """The socket has been told the room as of `at`: its first diff starts there."""
         local = self._rooms.get(room)
-        if local is None or session.closed:
+        if local is None or session.closed or session.sid not in local.interested:
             return
         local.members[session.sid] = (session, given)
         local.newcomers.pop(session.sid, None)
-        if not local.received:
+        if not local.received and len(local.members) == 1:
             local.stand_at(at)
             local.counts_mode = at.count > self._windows.counts_room
         elif newer(at.epoch, local.epoch) or (at.epoch == local.epoch and at.seq > local.flushed):
@@ -111,6 +103,8 @@ class Fanout:
         elif (at.epoch, at.seq) != (local.epoch, local.flushed) and not local.counts_mode:
             missing = local.since(at.epoch, at.seq)
             self._send("room:diff", wire.diff(given, fold(missing) if missing else local.gap()), [session])
+        if told_mode not in {None, local.mode}:
+            self._send("room:mode", {"roomId": given, "mode": local.mode}, [session])
 
     def add(self, session: Session, room: str, given: str | int) -> None:
         """The socket is in the room without having been told a position (adopted):
@@ -272,7 +266,7 @@ class Fanout:
 
     async def _compare(self) -> None:
         """Where a room moved while the feed was away, make every member see the gap, so that it asks."""
-        rooms = [local for local in self._rooms.values() if local.received]
+        rooms = list(self._rooms.values())
         for start in range(0, len(rooms), 500):
             part = rooms[start : start + 500]
             before = {local.room: (local.epoch, local.received) for local in part}

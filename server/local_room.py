@@ -3,13 +3,28 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from presence_engine import Change, NetChange, Position
 from server.sockets.session import Session
 
 # A thousand may join a room within a second, and an answer take two to reach its socket.
 LOG_LENGTH: Final = 2048
+
+
+class Windows(Protocol):
+    """The part of the settings that shapes diffs."""
+
+    @property
+    def diff_window_ms(self) -> int: ...
+    @property
+    def diff_window_large_ms(self) -> int: ...
+    @property
+    def large_room(self) -> int: ...
+    @property
+    def counts_room(self) -> int: ...
+    @property
+    def count_window_ms(self) -> int: ...
 
 
 class LocalRoom:

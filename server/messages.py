@@ -1,4 +1,5 @@
-"""What clients get, described: one struct a body, for the specifications and for the tests that hold the server to them.
+"""What clients get, described: one struct a body, for the specifications and for the tests that hold the server to
+them.
 
 The server itself splices JSON (`wire`) and builds none of these.
 """
@@ -183,7 +184,10 @@ class Empty(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Participants(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """`count` is the number of users present; `nextCursor` only when more follow. With `view=full` users are members."""
+    """`count` is the number of users present; `nextCursor` only when more follow.
+
+    With `view=full` users are members.
+    """
 
     count: int
     users: list[dict[str, Any]]

@@ -5,7 +5,7 @@ Text that clients gave as JSON goes out as the same bytes: it is spliced in, nev
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -77,5 +77,7 @@ def _left(one: MemberLeft) -> msgspec.Raw:
 
 
 def echo(value: str | int | float) -> str | int:
-    """An id as the client gave it; `15.0` is the integer 15."""
-    return int(value) if isinstance(value, float) else value
+    """An id as the client gave it; `15.0` is the integer 15. A fraction or NaN is left to be refused as an id."""
+    if not isinstance(value, float):
+        return value
+    return int(value) if value.is_integer() else cast(int, value)

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from server.auth import Authoriser
 from server.http.answers import Json
-from server.specs import admin, asyncapi, chat, openapi
+from server.specs import admin, asyncapi, board, chat, openapi
 
 
 class SpecRoutes:
@@ -20,9 +20,13 @@ class SpecRoutes:
         release = version("presence-engine")
         self._authoriser = authoriser
         self._documents: dict[str, dict[str, Any]] = {
-            "/openapi.json": openapi.document(release, openapi.OPERATIONS | chat.OPERATIONS | admin.OPERATIONS),
+            "/openapi.json": openapi.document(
+                release, openapi.OPERATIONS | board.OPERATIONS | chat.OPERATIONS | admin.OPERATIONS
+            ),
             "/asyncapi.json": asyncapi.document(
-                release, asyncapi.FROM_CLIENTS | chat.FROM_CLIENTS, asyncapi.TO_CLIENTS | chat.TO_CLIENTS
+                release,
+                asyncapi.FROM_CLIENTS | board.FROM_CLIENTS | chat.FROM_CLIENTS,
+                asyncapi.TO_CLIENTS | board.TO_CLIENTS | chat.TO_CLIENTS,
             ),
         }
 

@@ -91,7 +91,8 @@ class BoardSeats:
         if isinstance(payload, (str, int, float)):
             payload = {"retroId": payload}
         given = joined if payload is None else wire.echo(read(payloads.Board, payload).retroId)
-        if joined is None or given is None or canonical_id(given, "retroId") != joined:
+        named = None if given is None else canonical_id(given, "retroId")
+        if joined is None or named != joined:
             return {"retroId": given, "left": False}
         await self.moves.flush(joined)
         await self._fanout.exit(session)

@@ -60,8 +60,8 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         queue.put_nowait(opening)
 
     async def _post(self, sid: str, environ: dict[str, Any]) -> None:
-        """Long polling: what cannot be read, or is too long, ends the socket; the library would log it as its own fault,
-        or wait for the client to take what is queued.
+        """Long polling: what cannot be read, or is too long, ends the socket; the library would log it as a fault of
+        its own, or wait for the client to take what is queued.
         """
         socket = self.sockets[sid]
         try:

@@ -104,8 +104,8 @@ class PresenceEvents:
         session.told.discard(room)
         body = {**self._joined(session, room, page), "rejoined": outcome.rejoined}
         await self._emit(session, "room:joined", body)
-        # After the acknowledgement is on its way: the gateway returns without another turn of the loop.
-        asyncio.get_running_loop().call_soon(self._fanout.place, session, room, wire.echo(wanted.roomId), page.position)
+        # No turn of the loop lies between reading the page, this, and the acknowledgement.
+        self._fanout.place_soon(session, room, wire.echo(wanted.roomId), page.position)
         return body
 
     def _limited(self, outcome: Limited) -> Refusal:
@@ -224,10 +224,10 @@ class PresenceEvents:
             if known is not None:
                 at, changes = known
                 diffs = [wire.diff(given, change) for change in changes]
-                asyncio.get_running_loop().call_soon(self._fanout.place, session, room, given, at)
+                self._fanout.place_soon(session, room, given, at)
                 return {"roomId": given, "sync": "diffs", "epoch": at.epoch, "seq": at.seq, "diffs": diffs}
         page = await self._engine.list(room, limit=FIRST_PAGE)
-        asyncio.get_running_loop().call_soon(self._fanout.place, session, room, given, page.position)
+        self._fanout.place_soon(session, room, given, page.position)
         return {"sync": "snapshot", **self._joined(session, room, page), "rejoined": True}
 
     async def watch(self, session: Session, payload: Any) -> Answer:

@@ -74,7 +74,8 @@ def document(
 
 
 def _name(event: str) -> str:
-    return event.replace(":", ".")
+    """The name of a message: only letters, digits, dots and dashes may occur in it."""
+    return event.replace(":", ".").replace("{", "").replace("}", "")
 
 
 def _operation(action: str, name: str) -> Json:

@@ -10,11 +10,12 @@ PLACE = "#/components/schemas/{name}"
 
 
 def reference(shape: Any) -> Json:
-    """A reference to the schema of a struct."""
-    return {"$ref": PLACE.format(name=shape.__name__)}
+    """The schema of a type, which for a struct is a reference."""
+    (schema,), _ = msgspec.json.schema_components([shape], ref_template=PLACE)
+    return schema
 
 
 def components(shapes: Iterable[Any]) -> Json:
     """The schemas of all structs and of what they hold, by name."""
-    _, found = msgspec.json.schema_components(list(dict.fromkeys(shapes)), ref_template=PLACE)
+    _, found = msgspec.json.schema_components(list(shapes), ref_template=PLACE)
     return dict(sorted(found.items()))

@@ -19,6 +19,7 @@ Launch = Callable[..., ServerProcess]
 Faultless = Callable[..., Awaitable[None]]
 
 
+@pytest.mark.parametrize("cluster", ["valkey", pytest.param("redis-server", marks=pytest.mark.nightly)], indirect=True)
 async def test_two_servers_on_a_cluster(cluster: Cluster, launch: Launch, tab: Opened, faultless: Faultless) -> None:
     """002-9, 002-11: joins, diffs, kick, disconnect and counts, across servers and slots."""
     servers = [launch(cluster.url, PRESENCE_GRACE="0.3", PRESENCE_LEASE="2") for _ in range(2)]

@@ -28,7 +28,7 @@ Faultless = Callable[..., Awaitable[None]]
 
 
 class Churn:
-    """The sockets and what each of them should be in. ended: users of sockets that broke off, still in grace perhaps."""
+    """The sockets, and which rooms each of them should be in."""
 
     def __init__(self, open_tab: Opened, urls: list[str], seed: int) -> None:
         self._open, self._urls, self._dice = open_tab, urls, random.Random(seed)

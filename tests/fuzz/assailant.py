@@ -16,8 +16,9 @@ MAX_FRAME_BYTES: Final = 900_000
 
 
 class Assailant:
-    """One socket, user `u1`, in the room `fuzz` and at the board `fuzz`. sent, unanswered, ends: counts so far; worst: payloads that
-    got no answer, or `internal`."""
+    """One socket, user `u1`, in the room `fuzz` and at the board `fuzz`.
+
+    sent, unanswered, ends: counts so far; worst: payloads that got no answer, or `internal`."""
 
     def __init__(self, url: str) -> None:
         self._url = url

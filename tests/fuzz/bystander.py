@@ -62,9 +62,15 @@ def _at(values: list[float], part: float) -> float:
 def _main(url: str) -> None:
     client = RawClient(url, auth={"userId": "bystander"})
     assert client.emit('["join_room",{"roomId":"elsewhere"}]')["ok"] is True
-    print("ready", flush=True)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.readline(), ended.set()), daemon=True).start()
+
+    def end() -> None:
+        sys.stdin.readline()
+        ended.set()
+
+    threading.Thread(target=end, daemon=True).start()
     times_ms: list[float] = []
     while not ended.is_set():
         began = time.perf_counter()
@@ -73,7 +79,7 @@ def _main(url: str) -> None:
         client.frames.clear()
         time.sleep(_PAUSE_S)
     client.close()
-    print(json.dumps(times_ms))
+    sys.stdout.write(json.dumps(times_ms))
 
 
 if __name__ == "__main__":

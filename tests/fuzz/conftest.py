@@ -14,7 +14,8 @@ from tests.client.command import Command
 from tests.server.conftest import ADMIN_TOKEN
 
 SETTINGS = {
-    "PRESENCE_RATE_LIMIT": "0", "PRESENCE_CONNECT_RATE": "0", "PRESENCE_FORCE_DISCONNECT": "never", "PRESENCE_GRACE": "1",
+    "PRESENCE_RATE_LIMIT": "0", "PRESENCE_CONNECT_RATE": "0", "PRESENCE_FORCE_DISCONNECT": "never",
+    "PRESENCE_GRACE": "1",
     "PRESENCE_ADMIN_TOKEN": ADMIN_TOKEN,
 }  # fmt: skip
 

@@ -43,6 +43,14 @@ ODD_TEXTS: Final = [
 ]
 ODD_NAMES: Final = ["", "roomId", "room_id", "userId", "user_id", "retroId", "\ud800", "__class__", "\x1f", "ok"]
 
+
+def _nested(depth: int) -> Json:
+    value: Json = 1
+    for _ in range(depth):
+        value = [value]
+    return {"deep": value}
+
+
 _texts = st.one_of(st.text(max_size=20), st.sampled_from(ODD_TEXTS))
 _numbers = st.one_of(st.integers(), st.floats(), st.sampled_from(ODD_NUMBERS))
 _leaves = st.one_of(st.none(), st.booleans(), _numbers, _texts)
@@ -54,15 +62,20 @@ garbage: Final = st.recursive(
     max_leaves=8,
 )
 ids: Final = st.one_of(st.sampled_from(KNOWN), st.text(min_size=1, max_size=12), st.integers(-(2**53) + 1, 2**53 - 1))
-_deep = st.integers(1, 900).map(lambda depth: _nested(depth))
+_places = st.fixed_dictionaries({"x": st.one_of(_numbers, st.integers(-9, 9)), "y": st.integers(-9, 9)})
+_items = st.one_of(st.sampled_from(["i", "j"]), _names)
+# What no type tells.
+_meant: Final[dict[str, st.SearchStrategy[Json]]] = {
+    "position": _places,
+    "itemPositions": st.dictionaries(_items, _places, max_size=5),
+    "userVotes": st.dictionaries(st.sampled_from(["0", "1", "x"]), st.one_of(st.integers(-1, 3), _numbers), max_size=3),
+    "source": st.one_of(st.sampled_from(["drag", "drag-stop", "bulk", "init-layout"]), _texts),
+    "task": st.one_of(st.just("a task"), _texts),
+    "assigneeName": st.one_of(st.just("somebody"), _texts),
+    "timestamp": st.one_of(st.integers(0, 2**42), garbage),
+}
+_deep = st.integers(1, 500).map(_nested)
 _long = st.integers(1, 3000).map(lambda size: {"pad": "y" * size, "list": list(range(size % 200))})
-
-
-def _nested(depth: int) -> Json:
-    value: Json = 1
-    for _ in range(depth):
-        value = [value]
-    return {"deep": value}
 
 
 @cache
@@ -88,6 +101,8 @@ def _optional(shape: Any) -> list[Any]:
 
 
 def _of(name: str, kind: Any) -> st.SearchStrategy[Json]:
+    if name in _meant:
+        return _meant[name]
     if name.endswith(("Id", "_id")):
         return ids
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)

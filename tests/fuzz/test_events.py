@@ -1,5 +1,6 @@
 """Every event, fuzzed: no payload without an answer, no fault of the server, nobody else disturbed (002-9)."""
 
+import logging
 import os
 import time
 from typing import Final
@@ -13,6 +14,8 @@ from tests.fuzz.bystander import Bystander, Latency
 from tests.fuzz.conftest import Target
 from tests.fuzz.strategies import garbage, payload
 from tests.server.specified import FROM_CLIENTS
+
+log = logging.getLogger(__name__)
 
 BATCH: Final = 20
 EVERY_RUN, NIGHTLY = 200, 10_000
@@ -51,7 +54,7 @@ def report(event: str, found: Assailant) -> str:
 
 def check(target: Target, event: str, number: int) -> Assailant:
     found = bombard(target, event, number)
-    print(report(event, found))
+    log.info(report(event, found))
     assert found.sent >= number * 0.9
     assert (found.unanswered, found.ends, found.worst) == (0, 0, [])
     assert target.faults() == [], target.command.output[-4000:]
@@ -78,7 +81,7 @@ def test_every_event_answers_whatever_it_is_sent(target: Target, latency: Latenc
         for event in [*FROM_CLIENTS, "no such event"]:
             check(target, event, EVERY_RUN)
         during = bystander.stop()
-    print(f"others before: {latency}\nothers during: {during}")
+    log.info(f"others before: {latency}\nothers during: {during}")
     assert during.p99_ms < OTHERS_P99_MS
 
 
@@ -88,7 +91,7 @@ def test_ten_thousand_payloads_an_event(target: Target, latency: Latency) -> Non
     with Bystander(target.url) as bystander:
         total = sum(check(target, event, number).sent for event in [*FROM_CLIENTS, "no such event"])
         during = bystander.stop()
-    print(f"{total} payloads\nothers before: {latency}\nothers during: {during}")
+    log.info(f"{total} payloads\nothers before: {latency}\nothers during: {during}")
     assert during.p99_ms < OTHERS_P99_MS
 
 

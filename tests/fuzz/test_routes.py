@@ -1,5 +1,6 @@
 """Every route, fuzzed: with the structs of the bodies, with garbage, and by schemathesis from openapi.json (002-9)."""
 
+import logging
 import os
 import warnings
 from typing import Any, Final
@@ -16,6 +17,8 @@ from tests.fuzz.conftest import Target
 from tests.fuzz.strategies import ODD_TEXTS, garbage, ids, payload, text_of
 from tests.server.conftest import ADMIN_TOKEN
 from tests.server.specified import OPERATIONS
+
+log = logging.getLogger(__name__)
 
 EVERY_RUN, NIGHTLY = 40, 2_000
 ADMIN: Final = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
@@ -68,7 +71,7 @@ def fire(target: Target, method: str, path: str, number: int) -> dict[int, int]:
 
 def fire_all(target: Target, number: int) -> None:
     for method, path in sorted(OPERATIONS):
-        print(method, path, dict(sorted(fire(target, method, path, number).items())))
+        log.info("%s %s: %s", method, path, dict(sorted(fire(target, method, path, number).items())))
     assert target.faults() == [], target.command.output[-4000:]
 
 

@@ -133,7 +133,7 @@ async def test_a_subscription_without_redis_is_unavailable_but_stands(
         proxy.stop()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 async def test_silence_is_noticed(start_server: StartServer, make_engine: MakeEngine) -> None:
     """A connection that died silently: no PONG within five seconds, and it is made anew."""
     server = start_server()

@@ -9,6 +9,7 @@ import pytest
 
 from server import auth
 from server.auth import Authoriser
+from server.refusals import Refusal
 from server.settings import Settings
 from server.sockets.session import Identity
 from tests.client.driver import Client, eventually
@@ -17,6 +18,7 @@ from tests.server.tokens import OTHER_SECRET, SECRET, bearer, claims, forged, pa
 
 Connect = Callable[..., Client]
 ROOM = "team-1"
+KEY = SECRET.encode()
 # Everything that tells of a room or a user, as a reader asks for it.
 READS = [
     "/api/chatroom/team-1/participants", "/api/chatroom/team-1/participants?view=full", "/api/chatroom/team-1/count",
@@ -51,9 +53,9 @@ def test_a_good_token_opens_socket_and_routes(guarded: RunningServer, connect: C
     client = connect(guarded, auth={"token": token("u1", name="Ada")})
     joined = client.join(ROOM)
     assert (joined["userId"], joined["users"][0]["username"]) == ("u1", "Ada")
-    assert [user["userId"] for user in guarded.get(READS[0], **bearer("someone"))["users"]] == ["u1"]
+    assert [user["userId"] for user in guarded.get(READS[0], headers=bearer("someone"))["users"]] == ["u1"]
     for path in [*READS[:5], *LISTS]:
-        assert guarded.http.get(path, **bearer()).status_code == 200, path
+        assert guarded.http.get(path, headers=bearer()).status_code == 200, path
 
 
 def test_keys_of_both_kinds_open(by_key: tuple[RunningServer, str], connect: Connect) -> None:
@@ -106,12 +108,12 @@ def test_no_handshake_at_all_is_unauthorized(guarded: RunningServer, connect: Co
         token(algorithm="HS384"), token(algorithm="HS512"), token(nbf=4_000_000_000), token(iat=4_000_000_000),
         token(user=""), token(user="x" * 129), token(user="a\nb"), token(rooms="*"), token(rooms=[1]), token(rooms={}),
         forged({"alg": "none"}, claims()), forged({"alg": "None"}, claims()), forged({"alg": "nOnE"}, claims(), b""),
-        forged({"alg": "none", "typ": "JWT"}, claims(admin=True), SECRET.encode()), forged({}, claims(), SECRET.encode()),
-        forged({"alg": "HS256"}, {"sub": "u1"}, SECRET.encode()), forged({"alg": "HS256"}, {"exp": 4e9}, SECRET.encode()),
-        forged({"alg": "HS256"}, claims(user=None), SECRET.encode()), forged({"alg": "HS256"}, claims(), b""),
-        forged({"alg": "HS256"}, {"sub": "u1", "exp": "soon"}, SECRET.encode()),
-        forged({"alg": "HS256"}, {"sub": "u1", "exp": 1e400}, SECRET.encode()),
-        forged({"alg": "RS256"}, claims(), SECRET.encode()), forged({"alg": "HS256", "crit": ["x"]}, claims(), SECRET.encode()),
+        forged({"alg": "none", "typ": "JWT"}, claims(admin=True), KEY), forged({}, claims(), KEY),
+        forged({"alg": "HS256"}, {"sub": "u1"}, KEY), forged({"alg": "HS256"}, {"exp": 4e9}, KEY),
+        forged({"alg": "HS256"}, claims(user=None), KEY), forged({"alg": "HS256"}, claims(), b""),
+        forged({"alg": "HS256"}, {"sub": "u1", "exp": "soon"}, KEY),
+        forged({"alg": "HS256"}, {"sub": "u1", "exp": 1e400}, KEY),
+        forged({"alg": "RS256"}, claims(), KEY), forged({"alg": "HS256", "crit": ["x"]}, claims(), KEY),
     ],
 )  # fmt: skip
 def test_forged_or_expired_is_unauthorized(guarded: RunningServer, connect: Connect, given: str) -> None:
@@ -139,7 +141,9 @@ def test_another_users_id_is_forbidden(guarded: RunningServer, connect: Connect)
     assert client.emit("room:join", {"room_id": ROOM, "user_id": "u2"})["error"]["code"] == "forbidden"
     assert client.emit("join-retro-room", {"retroId": "b", "userId": "u2"})["error"]["code"] == "forbidden"
     assert client.join(ROOM, "u1")["userId"] == "u1"
-    answer = guarded.http.post("/messages/send", json={"room_id": ROOM, "user_id": "u2", "text": "x"}, **bearer("u1"))
+    answer = guarded.http.post(
+        "/messages/send", json={"room_id": ROOM, "user_id": "u2", "text": "x"}, headers=bearer("u1")
+    )
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
 
 
@@ -150,8 +154,9 @@ def test_an_id_is_the_same_user_as_text_and_number(guarded: RunningServer, conne
 
 
 OUTSIDE: list[tuple[str, Any]] = [
-    ("join_room", {"roomId": "other"}), ("room:heartbeat", {"roomId": "other"}), ("room:users:get", {"roomId": "other"}),
-    ("room:sync", {"roomId": "other"}), ("room:watch", {"roomIds": ["team-1", "other"]}), ("room:join", {"room_id": "other"}),
+    ("join_room", {"roomId": "other"}), ("room:heartbeat", {"roomId": "other"}),
+    ("room:users:get", {"roomId": "other"}), ("room:sync", {"roomId": "other"}),
+    ("room:watch", {"roomIds": ["team-1", "other"]}), ("room:join", {"room_id": "other"}),
     ("room:read", {"room_id": "other"}), ("join-retro-room", "other"), ("join_room", {"roomId": "team-12"}),
     ("join_room", {"roomId": "TEAM-1"}), ("join_room", {"roomId": "xteam-1"}), ("join_room", {"roomId": "team-1 "}),
 ]  # fmt: skip
@@ -170,15 +175,15 @@ def test_outside_rooms_is_forbidden_on_sockets(
 
 @pytest.mark.parametrize("path", READS)
 def test_outside_rooms_is_forbidden_over_http(guarded: RunningServer, path: str) -> None:
-    answer = guarded.http.get(path, **bearer(rooms=["elsewhere"]))
+    answer = guarded.http.get(path, headers=bearer(rooms=["elsewhere"]))
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
     assert (
         guarded.http.post(
-            "/api/chatrooms/counts", json={"ids": ["elsewhere", ROOM]}, **bearer(rooms=["elsewhere"])
+            "/api/chatrooms/counts", json={"ids": ["elsewhere", ROOM]}, headers=bearer(rooms=["elsewhere"])
         ).status_code
         == 403
     )
-    assert guarded.http.get(path, **bearer(rooms=[])).status_code == 403
+    assert guarded.http.get(path, headers=bearer(rooms=[])).status_code == 403
 
 
 def test_lists_of_rooms_show_only_what_the_token_opens(guarded: RunningServer, connect: Connect) -> None:
@@ -186,19 +191,19 @@ def test_lists_of_rooms_show_only_what_the_token_opens(guarded: RunningServer, c
     client.join("open-1")
     client.join("shut-1")
     mine = bearer("other", rooms=["open-*"])
-    assert [room["roomId"] for room in guarded.get("/api/users/seen/rooms", **mine)["rooms"]] == ["open-1"]
-    assert all(room["roomId"].startswith("open-") for room in guarded.get("/api/chatrooms", **mine)["rooms"])
-    assert guarded.get("/rooms", **bearer(rooms=[]))["data"]["rooms"] == []
+    assert [room["roomId"] for room in guarded.get("/api/users/seen/rooms", headers=mine)["rooms"]] == ["open-1"]
+    assert all(room["roomId"].startswith("open-") for room in guarded.get("/api/chatrooms", headers=mine)["rooms"])
+    assert guarded.get("/rooms", headers=bearer(rooms=[]))["data"]["rooms"] == []
 
 
 def test_a_chat_message_reaches_only_tokens_that_open_its_room(guarded: RunningServer, connect: Connect) -> None:
     """`new_message` goes to all sockets, but not past what their tokens open."""
     phone = "6287850001"
-    room = guarded.post("/messages/incoming", {"phone": phone, "content_text": "a"}, **bearer())["room_id"]
+    room = guarded.post("/messages/incoming", {"phone": phone, "content_text": "a"}, headers=bearer())["room_id"]
     inside = connect(guarded, auth={"token": token("in", rooms=[room])})
     outside = connect(guarded, auth={"token": token("out", rooms=["nothing"])})
-    guarded.post("/messages/incoming", {"phone": phone, "content_text": "b"}, **bearer())
-    guarded.post(f"/rooms/{room}/read", {}, **bearer())
+    guarded.post("/messages/incoming", {"phone": phone, "content_text": "b"}, headers=bearer())
+    guarded.post(f"/rooms/{room}/read", {}, headers=bearer())
     assert inside.wait("new_message")["room_id"] == room
     inside.wait("room:unread")
     outside.emit("user:logout")
@@ -207,10 +212,10 @@ def test_a_chat_message_reaches_only_tokens_that_open_its_room(guarded: RunningS
 
 @pytest.mark.parametrize("path", ADMIN)
 def test_admin_routes_need_an_admin(guarded: RunningServer, path: str) -> None:
-    assert guarded.http.get(path, **bearer()).status_code == 403
-    assert guarded.http.get(path, **bearer(admin="yes")).status_code == 403
-    assert guarded.http.get(path, **bearer(admin=1)).status_code == 403
-    assert guarded.http.get(path, **bearer(admin=True)).status_code == 200
+    assert guarded.http.get(path, headers=bearer()).status_code == 403
+    assert guarded.http.get(path, headers=bearer(admin="yes")).status_code == 403
+    assert guarded.http.get(path, headers=bearer(admin=1)).status_code == 403
+    assert guarded.http.get(path, headers=bearer(admin=True)).status_code == 200
     assert guarded.http.get(path, headers={"Authorization": f"Bearer {ADMIN_TOKEN}"}).status_code == 200
     for wrong in (ADMIN_TOKEN[:-1], ADMIN_TOKEN + "x", ADMIN_TOKEN.upper(), "x"):
         assert guarded.http.get(path, headers={"Authorization": f"Bearer {wrong}"}).status_code in {401, 403}
@@ -232,7 +237,7 @@ def test_kick_needs_an_admin(guarded: RunningServer, connect: Connect) -> None:
     client = connect(guarded, auth={"token": token("kicked")})
     client.join("kick-1")
     for more in ({}, {"admin": "true"}):
-        answer = guarded.http.post("/api/chatroom/kick-1/kick", json={"userId": "kicked"}, **bearer(**more))
+        answer = guarded.http.post("/api/chatroom/kick-1/kick", json={"userId": "kicked"}, headers=bearer(**more))
         assert answer.status_code == 403
     assert guarded.http.post("/api/chatroom/kick-1/kick", json={"userId": "kicked"}).status_code in {401, 403}
     assert guarded.kick("kick-1", {"userId": "kicked"})["kicked"] is True
@@ -248,11 +253,11 @@ def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
         seen.append((given, known))
         return real(given, known)
 
-    monkeypatch.setattr(auth.hmac, "compare_digest", watched)
+    monkeypatch.setattr(hmac, "compare_digest", watched)
     authoriser = Authoriser(Settings.from_environ({"PRESENCE_ADMIN_TOKEN": ADMIN_TOKEN}))
     authoriser.check_admin({"authorization": f"Bearer {ADMIN_TOKEN}"})
     for wrong in ("x", ADMIN_TOKEN[:-1], "é"):
-        with pytest.raises(auth.Refusal):
+        with pytest.raises(Refusal):
             authoriser.check_admin({"authorization": f"Bearer {wrong}"})
     assert [given.decode() for given, _ in seen] == [ADMIN_TOKEN, "x", ADMIN_TOKEN[:-1], "é"]
     source = inspect.getsource(auth)
@@ -269,7 +274,7 @@ def test_a_token_that_ends_is_told_then_ends_the_socket(serve: Serve, connect: C
     assert (told["code"], told["event"]) == ("unauthorized", None)
     assert "auth:refresh" in told["message"]
     client.wait("disconnect")
-    assert 'presence_closed_sockets_total{reason="token_expired"}' in server.http.get("/metrics", **bearer()).text
+    assert 'presence_closed_sockets_total{reason="token_expired"}' in server.http.get("/metrics", headers=bearer()).text
 
 
 def test_an_expired_token_opens_nothing_while_the_grace_runs(serve: Serve, connect: Connect) -> None:
@@ -306,8 +311,9 @@ def test_a_fresh_token_keeps_the_socket(serve: Serve, connect: Connect) -> None:
 @pytest.mark.parametrize(
     ("given", "code"),
     [
-        (token("other"), "forbidden"), (token("u1", key=OTHER_SECRET), "unauthorized"), (token("u1", rooms=["x"]), "forbidden"),
-        (forged({"alg": "none"}, claims("u1")), "unauthorized"), (token("u1", lives_s=-60), "unauthorized"), ("", "unauthorized"),
+        (token("other"), "forbidden"), (token("u1", key=OTHER_SECRET), "unauthorized"),
+        (token("u1", rooms=["x"]), "forbidden"), (forged({"alg": "none"}, claims("u1")), "unauthorized"),
+        (token("u1", lives_s=-60), "unauthorized"), ("", "unauthorized"),
     ],
 )  # fmt: skip
 def test_a_refresh_by_another_token_is_refused(guarded: RunningServer, connect: Connect, given: str, code: str) -> None:
@@ -328,7 +334,7 @@ def test_data_and_reasons_reach_members_only(guarded: RunningServer, connect: Co
     leaver.join("data-1", data={"private": "shibboleth"})
     joined = member.wait("room:diff", lambda body: body["joined"])["joined"]
     assert joined[0]["data"] == {"private": "shibboleth"}
-    names = guarded.get("/api/chatroom/data-1/participants", **bearer())
+    names = guarded.get("/api/chatroom/data-1/participants", headers=bearer())
     assert [set(user) for user in names["users"]] == [{"userId", "username"}] * 2
     leaver.emit("leave_room", {"roomId": "data-1"})
     assert member.wait("room:diff", lambda body: body["left"])["left"][0]["reason"] == "left"
@@ -349,7 +355,7 @@ def test_an_applications_own_rule_decides_instead() -> None:
     authoriser = Authoriser(Settings.from_environ({"PRESENCE_JWT_SECRET": SECRET}), rule)
     identity = authoriser.bearer({"authorization": f"Bearer {token('u1', rooms=[])}"})
     authoriser.check_room(identity, "read", "r")
-    with pytest.raises(auth.Refusal) as caught:
+    with pytest.raises(Refusal) as caught:
         authoriser.check_room(identity, "list", "r")
     assert caught.value.code == "forbidden"
     assert asked == [("u1", "read", "r"), ("u1", "list", "r")]

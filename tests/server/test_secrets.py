@@ -1,4 +1,4 @@
-"""No secret leaves the process: not in its log, its answers, its errors, its figures, its arguments, its `repr` (002-9)."""
+"""No secret leaves the process: not in its log, answers, errors, figures, arguments or `repr` (002-9)."""
 
 import json
 import os
@@ -118,7 +118,7 @@ def _events(client: Client, key: str) -> list[str]:
         client.emit("join_room", {"roomId": "r"}), client.emit("auth:refresh", {"token": token("other", key=key)}),
         client.emit("auth:refresh", {"token": key + "x"}), client.emit("auth:refresh", {"token": {"a": 1}}),
     ]  # fmt: skip
-    return [json.dumps([answers, [body for body in client.events("error")]])]
+    return [json.dumps([answers, client.events("error")])]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def _events(client: Client, key: str) -> list[str]:
         {"REDIS_URL": f"redis://someone:{PASSWORD}@127.0.0.1:1/0"}, {"REDIS_URL": f"redis://:{PASSWORD}@/x y"},
         {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": "1", "REDIS_PASSWORD": PASSWORD},
         {"REDIS_URL": f"nonsense://:{PASSWORD}@h"}, {"PRESENCE_JWT_PUBLIC_KEY": "-----BEGIN shibboleth"},
-        {"PRESENCE_JWT_SECRET": "shibboleth\nsecond line"}, {"PRESENCE_ADMIN_TOKEN": "shibboleth\x00".replace("\x00", "\x01")},
+        {"PRESENCE_JWT_SECRET": "shibboleth\nsecond line"}, {"PRESENCE_ADMIN_TOKEN": "shibboleth\x01"},
     ],
 )  # fmt: skip
 def test_a_start_that_fails_says_none(run: Callable[..., Command], tmp_path: Path, environ: dict[str, str]) -> None:

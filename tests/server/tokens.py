@@ -25,9 +25,9 @@ def token(user: Any = "u1", *, key: Any = SECRET, algorithm: str = "HS256", **mo
     return jwt.encode(claims(user, **more), key, algorithm=algorithm)
 
 
-def bearer(user: Any = "u1", **more: Any) -> dict[str, dict[str, str]]:
-    """The `headers` of a request."""
-    return {"headers": {"Authorization": f"Bearer {token(user, **more)}"}}
+def bearer(user: Any = "u1", **more: Any) -> dict[str, str]:
+    """The headers of a request."""
+    return {"Authorization": f"Bearer {token(user, **more)}"}
 
 
 def forged(header: dict[str, Any], body: dict[str, Any], key: bytes | None = None) -> str:
