@@ -3,9 +3,9 @@
 local gone = { slots = {}, nodes = {}, users = {}, reasons = {}, forgotten = {}, counts = {} }
 
 -- One connection (a token: '~' when in grace) is to go; its user's record is the caller's to change.
-local function drop(user, token)
-  gone.slots[#gone.slots + 1] = user .. '\31' .. token
-  local node = string.match(token, '^~?(........)')
+local function drop(user, token, slot)
+  gone.slots[#gone.slots + 1] = slot or user .. '\31' .. token
+  local node = string.byte(token) == 126 and string.sub(token, 2, 9) or string.sub(token, 1, 8)
   gone.nodes[node] = (gone.nodes[node] or 0) + 1
 end
 
@@ -15,12 +15,11 @@ local function remove_connection(user, record, token)
   drop(user, token)
 end
 
--- Take a user without connections out. `reason` is announced, to a last `connection` that was put out too; one that was not
+-- Take a user without connections out. `shown` = id ␞ name; `reason` is announced, to a last `connection` that was put out too; one that was not
 -- the user's own doing is also kept for a while, so that a later heartbeat can be told why.
-local function remove_user(user, public, reason, connection)
+local function remove_user(user, shown, reason, connection)
   gone.users[#gone.users + 1] = user
-  local entry = '-\30' .. user .. '\30' .. string.match(public, '^[^\30]*\30[^\30]*\30') .. reason
-  entries[#entries + 1] = connection and entry .. '\30' .. connection or entry
+  entries[#entries + 1] = '-\30' .. user .. '\30' .. shown .. '\30' .. reason .. (connection and '\30' .. connection or '')
   if KEYS[8] then
     redis.call('HDEL', KEYS[8] .. user, ARGV[1])
   end

@@ -24,6 +24,11 @@ local function has(connections, token)
   return string.find(connections, '\31' .. token .. '\31', 1, true) ~= nil
 end
 
+-- What others are told of a member who is gone: id ␞ name.
+local function shown_of(public)
+  return string.match(public, '^[^\30]*\30[^\30]*')
+end
+
 -- The public part with a new id, and with a name and data that are '' where they stay as they were.
 local function renewed_public(public, id, name, data)
   assert(data, 'BADARG public')

@@ -25,7 +25,7 @@ def deaf_to_cancellation(make: Callable[[], AbstractConnection]) -> Callable[[],
         async def swallowing(*args: Any, **options: Any) -> None:
             await send(*args, **options)
             with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.1)
 
         connection.send_packed_command = swallowing  # type: ignore[method-assign]
         return connection
@@ -38,15 +38,15 @@ async def test_calls_after_a_break_are_answered(proxy: Proxy) -> None:
     pool = ConnectionPool.from_url(proxy.url, protocol=2)
     pipe = Pipe(deaf_to_cancellation(pool.make_connection), 1000)
     try:
-        for _ in range(3):
+        for _ in range(2):
             assert await pipe.call("PING") == b"PONG"
             proxy.drop_reply(1)
             with pytest.raises(StoreUnavailable):
                 await pipe.call("PING")
             proxy.disarm()
             # The old writer is still within its sending; it wakes while its successor works.
-            for _ in range(5):
+            for _ in range(4):
                 assert await pipe.call("PING") == b"PONG"
-                await asyncio.sleep(0.06)
+                await asyncio.sleep(0.04)
     finally:
         await pipe.close()

@@ -105,12 +105,12 @@ async def test_nobody_is_declared_dead_because_redis_was_away(
         await asyncio.sleep(LEASE_S)
         for proxy in proxies:
             proxy.refuse()
-        await asyncio.sleep(2.5 * LEASE_S)
+        await asyncio.sleep(2 * LEASE_S)
         for proxy in proxies:
             proxy.heal()
         for server in servers:
             await eventually(lambda server=server: ready(server), "that it is ready again")
-        await asyncio.sleep(2 * LEASE_S)
+        await asyncio.sleep(1.5 * LEASE_S)
         for each in tabs:
             assert (await each.beat(room))["ok"] is True
             assert each.views[room].left == []

@@ -4,12 +4,11 @@ import json
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from websockets.exceptions import ConnectionClosed
 
 from tests.client.raw import RawClient
-from tests.fuzz.strategies import text_of
 
 ANSWER_WITHIN_S: Final = 20.0
 MAX_FRAME_BYTES: Final = 900_000
@@ -40,12 +39,12 @@ class Assailant:
         ):
             self._socket.emit(event, number=999_999_999)
 
-    def send(self, event: str, payloads: Sequence[Any]) -> None:
-        """Send one event with each of the payloads, and read until every acknowledgement is there."""
+    def send(self, event: str, payloads: Sequence[str]) -> None:
+        """Send one event with each of the payloads, which are JSON, and read until every acknowledgement is there."""
         waiting: dict[int, str] = {}
         try:
             for payload in payloads:
-                text = text_of([event, payload])
+                text = f"[{json.dumps(event)},{payload}]"
                 if len(text) < MAX_FRAME_BYTES:
                     self._number += 1
                     self._socket.send(f"42{self._number}{text}")

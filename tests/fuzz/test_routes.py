@@ -1,5 +1,6 @@
 """Every route, fuzzed: with the structs of the bodies, with garbage, and by schemathesis from openapi.json (002-9)."""
 
+import faulthandler
 import logging
 import os
 import warnings
@@ -83,6 +84,8 @@ def test_every_route_answers_whatever_it_is_sent(target: Target) -> None:
 
 @pytest.mark.nightly
 def test_thousands_of_requests_a_route(target: Target) -> None:
+    # It takes longer than a test may before it counts as hung.
+    faulthandler.cancel_dump_traceback_later()
     fire_all(target, int(os.environ.get("FUZZ_REQUESTS", NIGHTLY)))
 
 

@@ -185,6 +185,9 @@ def test_what_sockets_are_told_is_as_described(serve: Serve, connect: Connect) -
     ]
     for client, event, payload in told:
         _checked(event, client.emit(event, payload))
+        if (client, event) == (three, "join_room"):
+            one.wait("room:mode")
+            three.wait("room:count")
     item = one.emit("action-item-added", {**at, "task": "t", "assigneeId": 2, "assigneeName": "Zoë", "createdBy": "u1"})
     _checked("action-item-added", item)
     named = {**at, "actionItemId": item["actionItem"]["id"]}

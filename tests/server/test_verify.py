@@ -40,12 +40,10 @@ def test_what_agrees_is_silent(store: EmbeddedServer, keys: Keyspace) -> None:
 
 
 def test_each_planted_drift_is_named(store: EmbeddedServer, keys: Keyspace) -> None:
-    """001-11: a roster without its member, a deadline without its connection, wrong counts, a lost due."""
+    """001-11: a wrong count, a room that no sweeper would visit, a node with more connections than it has."""
     room = keys.room(ROOM)
     with redis.Redis.from_url(store.url) as client:
         plants = {
-            "roster": lambda: client.zadd(room.roster, {"ghost": 1}),
-            "deadlines": lambda: client.zadd(room.deadlines, {"u9\x1fnodeAAAAzz": 9e15}),
             "rooms": lambda: client.zadd(room.rooms, {ROOM: 17}),
             "due": lambda: client.zrem(room.due, ROOM),
             "node nodeAAAA": lambda: client.hset(keys.node(0, "nodeAAAA"), ROOM, 17),

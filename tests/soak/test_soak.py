@@ -3,6 +3,7 @@ number drifts, memory stays flat (000-5, 001, C6, C16, T1.9).
 """
 
 import asyncio
+import faulthandler
 import logging
 import os
 import random
@@ -156,5 +157,7 @@ async def test_a_minute(folder: Path, launch: Launch) -> None:
 @pytest.mark.nightly
 @pytest.mark.faults
 async def test_ten_minutes(folder: Path, launch: Launch) -> None:
+    # It takes longer than a test may before it counts as hung.
+    faulthandler.cancel_dump_traceback_later()
     seed = int(os.environ.get("SOAK_SEED", random.randrange(1_000_000)))
     await soak(float(os.environ.get("SOAK_S", "600")), folder, launch, seed)

@@ -38,7 +38,7 @@ if grace == 0 then
   remove_connection(user, record, connection)
   local stays = record.connections ~= NO_CONNECTIONS
   if not stays then
-    remove_user(user, record.public, 'disconnected')
+    remove_user(user, shown_of(record.public), 'disconnected')
   end
   remove_gone(now)
   return {'removed', now, publish(meta, now, stays and user, stays and write_record(record))}

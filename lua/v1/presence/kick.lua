@@ -36,7 +36,7 @@ for token in string.gmatch(record.connections, '[^\31]+') do
   drop(user, token)
   note_connection(user, token, 'kicked', ARGV[3])
 end
-remove_user(user, record.public, 'kicked')
+remove_user(user, shown_of(record.public), 'kicked')
 remove_gone(now)
 local answer = {'kicked', now, publish(meta, now)}
 for _, slot in ipairs(gone.slots) do

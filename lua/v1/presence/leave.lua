@@ -48,7 +48,7 @@ else
 end
 local stays = record.connections ~= NO_CONNECTIONS
 if not stays then
-  remove_user(user, record.public, 'left')
+  remove_user(user, shown_of(record.public), 'left')
 end
 if #gone.slots > 1 then
   -- The user's other sockets may miss the notice: their next heartbeat is told.

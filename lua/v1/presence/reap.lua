@@ -53,7 +53,7 @@ for i = 1, #users do
     end
   end
   if record.connections == NO_CONNECTIONS then
-    remove_user(user, record.public, reason)
+    remove_user(user, shown_of(record.public), reason)
   elseif record.connections ~= connections then
     stay[#stay + 1] = user
     stay[#stay + 1] = write_record(record)

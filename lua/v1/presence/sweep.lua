@@ -58,20 +58,21 @@ local left, timed_out = {}, {}
 for i = 1, #tokens do
   local user, token = users[i + 1], tokens[i]
   local told = string.byte(token) ~= 126 and token
-  drop(user, token)
-  local record = without(left[user] or stored[i + 1], token)
-  local public = string.match(record, '^%d+\30\31\30%d*\30(.*)$')
-  if public then
-    remove_user(user, public, (told or timed_out[user]) and 'inactivity_timeout' or 'disconnected', told or nil)
+  drop(user, token, slots[i])
+  local record = left[user] or stored[i + 1]
+  local only, shown = string.match(record, '^%d+\30\31([^\31]*)\31\30%d*\30([^\30]*\30[^\30]*)')
+  local last = only == token
+  if last then
+    remove_user(user, shown, (told or timed_out[user]) and 'inactivity_timeout' or 'disconnected', told or nil)
     left[user] = nil
   else
     if told then
       note_connection(user, token, 'inactivity_timeout', '')
       timed_out[user] = true
     end
-    left[user] = record
+    left[user] = without(record, token)
   end
-  lasts[i] = public and '1' or '0'
+  lasts[i] = last and '1' or '0'
 end
 remove_gone(now, true)
 local stay = {}
