@@ -37,14 +37,15 @@ class Sender(Protocol):
 
 
 class Fanout:
-    """Feeds every local room. `put_out(room, entry)` is called for each connection of this node that was removed."""
+    """Feeds every local room. `put_out(room, entry, change)` is called for each connection of this node
+    that was removed."""
 
     def __init__(
         self,
         engine: PresenceEngine,
         windows: Windows,
         send: Sender,
-        put_out: Callable[[str, ConnectionOut], None],
+        put_out: Callable[[str, ConnectionOut, Change], None],
     ) -> None:
         self._engine, self._windows, self._send, self._put_out = engine, windows, send, put_out
         self._rooms: dict[str, LocalRoom] = {}
@@ -179,7 +180,7 @@ class Fanout:
         local.pending.append(change)
         for entry in change.entries:
             if isinstance(entry, ConnectionOut) and entry.node == self._engine.node:
-                self._put_out(local.room, entry)
+                self._put_out(local.room, entry, change)
         if local.timer is None:
             local.timer = asyncio.get_running_loop().call_later(self._window_s(local), self._flush, local)
 

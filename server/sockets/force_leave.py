@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from presence_engine import ConnectionOut, EngineSettings, Reason
+from presence_engine import Change, ConnectionOut, EngineSettings, Reason
 from server.fanout import Fanout
 from server.metrics import FORCE_LEAVES
 from server.refusals import Refusal
@@ -41,10 +41,13 @@ class ForceLeave:
         self._now_ms = now_ms
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def put_out(self, room: str, entry: ConnectionOut) -> None:
-        """A connection of this process was removed by somebody: its socket hears of it."""
+    def put_out(self, room: str, entry: ConnectionOut, change: Change) -> None:
+        """A connection of this process was removed by somebody:
+        its socket hears of it, unless it has joined again since.
+        """
         session = self._sessions.get(entry.connection)
-        if session is None or session.rooms.get(room) is None:
+        membership = session.rooms.get(room) if session else None
+        if session is None or membership is None or membership.is_younger_than(change.epoch, change.seq):
             return
         self.removed(session, room, entry.reason, json.loads(entry.message_json) if entry.message_json else None)
 

@@ -84,7 +84,11 @@ class PresenceEvents:
             if isinstance(outcome, Limited):
                 raise self._limited(outcome)
             session.rooms[room] = Membership(
-                wire.echo(wanted.roomId), outcome.joined_at_ms, wanted.username or identity.username, wanted.data
+                wire.echo(wanted.roomId),
+                outcome.joined_at_ms,
+                wanted.username or identity.username,
+                wanted.data,
+                joined_at=(outcome.position.epoch, outcome.position.seq),
             )
             if session.closed:
                 await self._undo(session, room, identity, rejoined=outcome.rejoined)

@@ -25,7 +25,8 @@ class Identity:
 @dataclass(slots=True)
 class Membership:
     """This socket in one room. given: the room's id as the client wrote it; username and data: its own public record,
-    to be told again to a Redis that lost it; beat_at_s: this process's clock when the client last joined or beat.
+    to be told again to a Redis that lost it; beat_at_s: this process's clock when the client last joined or beat;
+    joined_at: epoch and seq as of its join, where known.
     """
 
     given: str | int
@@ -33,6 +34,11 @@ class Membership:
     username: str | None = None
     data: dict[str, Any] | None = None
     beat_at_s: float = field(default_factory=time.monotonic)
+    joined_at: tuple[str, int] = ("", 0)
+
+    def is_younger_than(self, epoch: str, seq: int) -> bool:
+        """Whether the join came after that change, so that what the change removed was an earlier one."""
+        return self.joined_at[0] == epoch and self.joined_at[1] >= seq
 
 
 @dataclass(slots=True)

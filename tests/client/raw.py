@@ -18,7 +18,15 @@ class RawClient:
         address = url.replace("http://", "ws://") + "/socket.io/?EIO=4&transport=websocket"
         self._open = ExitStack()
         self._socket = self._open.enter_context(
-            connect(address, compression=None, max_size=None, max_queue=None, proxy=None, close_timeout=1)
+            connect(
+                address,
+                compression=None,
+                max_size=None,
+                max_queue=None,
+                proxy=None,
+                close_timeout=1,
+                ping_interval=None,
+            )
         )
         self.pongs = pongs
         self.frames: list[str] = []

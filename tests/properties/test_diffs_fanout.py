@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from presence_engine import ConnectionOut, Position
+from presence_engine import Change, ConnectionOut, Position
 from server.fanout import Fanout
 from server.limits import TokenBucket
 from server.sockets.session import Session
@@ -155,7 +155,7 @@ class Play:
             if event == "room:diff":
                 self.followers[session.sid].apply(body)
 
-    def out(self, _room: str, entry: ConnectionOut) -> None:
+    def out(self, _room: str, entry: ConnectionOut, _change: Change) -> None:
         self.put_out.append(entry.connection)
 
     async def change(self) -> None:
