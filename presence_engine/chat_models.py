@@ -21,7 +21,7 @@ class ChatRules(msgspec.Struct, frozen=True):
 
     @property
     def remember_ms(self) -> int:
-        """How long a message's own id keeps it from being saved twice: as long as messages may live, 7 days at least."""
+        """How long a message's own id keeps it from being saved twice: while messages may live, at least 7 days."""
         return max(self.once_ms, self.max_age_ms, 7 * MS_PER_DAY)
 
 
