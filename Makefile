@@ -6,7 +6,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := run
-.PHONY: run test lint types test-js test-py bench nightly clean
+.PHONY: run test lint types test-js test-cluster test-py bench nightly clean
 
 PYTHON ?= python3
 NPM ?= npm
@@ -38,7 +38,7 @@ endef
 run: .venv/.installed-run
 	@exec $(BIN)/presence-engine serve $(ARGS)
 
-test: lint types test-js test-py
+test: lint types test-js test-cluster test-py
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .
@@ -52,6 +52,11 @@ test-js: .venv/.installed-dev node_modules/.installed
 
 test-py: .venv/.installed-dev node_modules/.installed
 	$(sandboxed) $(BIN)/python -m pytest $(ARGS)
+
+# The scripts and the library once more, on a cluster of three nodes.
+test-cluster: .venv/.installed-dev
+	$(sandboxed) $(BIN)/python -m pytest --cluster tests/lua tests/presence_engine tests/properties \
+	  --ignore=tests/presence_engine/test_embedded.py -q $(ARGS)
 
 bench: .venv/.installed-dev
 	$(sandboxed) $(BIN)/python -m pytest bench $(ARGS)

@@ -17,6 +17,10 @@ MAX_BEATS: Final = 1000
 Command = tuple[Any, ...]
 
 
+# The last is how uvloop says that a transport was closed by the time something is written to it.
+CONNECTION_ERRORS: Final = (RedisError, OSError, RuntimeError)
+
+
 class Pipe:
     """One connection that many callers share: commands go out in the order they were called, replies come back
     likewise.
@@ -66,8 +70,9 @@ class Pipe:
                 self._in_flight.extend((future, sent_at) for _, future in batch)
                 packed = connection.pack_commands(command for command, _ in batch)
                 await connection.send_packed_command(packed, check_health=False)
-        except (RedisError, OSError, TimeoutError) as error:
-            self._fail(StoreUnavailable(f"Redis is out of reach: {_reason(error)}"))
+        except CONNECTION_ERRORS as error:
+            if not self._is_replaced():
+                self._fail(StoreUnavailable(f"Redis is out of reach: {_reason(error)}"))
 
     def _is_replaced(self) -> bool:
         """The pipe failed, and this writer lives on: making a connection and sending can swallow a cancellation.

@@ -82,7 +82,7 @@ class FeedConnection:
             return
         try:
             await connection.send_command(*command, check_health=False)
-        except (RedisError, OSError):
+        except CONNECTION_ERRORS:
             log.debug("feed: %s not sent, the connection is on its way out", command[0])
 
     async def _run(self) -> None:
@@ -95,7 +95,7 @@ class FeedConnection:
                 await self._listen(connection)
             except MovedError:
                 self._on_moved()
-            except (RedisError, OSError, TimeoutError) as error:
+            except CONNECTION_ERRORS as error:
                 log.warning("feed lost: %s", type(error).__name__)
             finally:
                 self._connection = None

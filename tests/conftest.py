@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from presence_engine import EngineSettings, PresenceEngine, RoomRules
 from presence_engine.embedded import EmbeddedServer
+from tests.cluster.servers import SLOTS, Cluster
 
 MakeEngine = Callable[..., Awaitable[PresenceEngine]]
 StartServer = Callable[..., EmbeddedServer]
@@ -29,9 +30,21 @@ class Clock:
         return self.now_ms
 
 
-@pytest.fixture(scope="session", params=["valkey", "redis"])
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--cluster", action="store_true", help="run against a three-node cluster instead of single servers"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "server_binary" in metafunc.fixturenames:
+        servers = ["cluster"] if metafunc.config.getoption("--cluster") else ["valkey", "redis"]
+        metafunc.parametrize("server_binary", servers, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def server_binary(request: pytest.FixtureRequest) -> Path | None:
-    """None is the embedded Valkey; the other is the system's redis-server."""
+    """None is the embedded Valkey; the other is the system's redis-server. Nodes of a cluster are the latter."""
     if request.param == "valkey":
         return None
     found = shutil.which("redis-server")
@@ -43,8 +56,24 @@ def server_binary(request: pytest.FixtureRequest) -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def redis_url(server_binary: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def cluster(server_binary: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three masters. The first has all slots but two, so that one plain client sees what the tests look for."""
+    cluster = Cluster(str(server_binary), tmp_path_factory.mktemp("cluster"))
+    cluster.await_ready(cuts=(SLOTS - 2, SLOTS - 1))
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_url(
+    server_binary: Path | None, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[str]:
     """A server that the session's tests share; each keeps to its own prefix and never flushes."""
+    if request.config.getoption("--cluster"):
+        found: Cluster = request.getfixturevalue("cluster")
+        # The engine is shown the way by a node that has next to nothing itself.
+        yield f"redis+cluster://127.0.0.1:{found.instances[2].port}"
+        return
     with EmbeddedServer(tmp_path_factory.mktemp("redis"), persistent=False, binary=server_binary) as server:
         yield server.url
 
@@ -105,10 +134,18 @@ async def engine(make_engine: MakeEngine) -> PresenceEngine:
     return await make_engine()
 
 
+@pytest.fixture(scope="session")
+def plain_url(redis_url: str, request: pytest.FixtureRequest) -> str:
+    """Where a plain client finds the data: on a cluster at the node that has the slots."""
+    if not request.config.getoption("--cluster"):
+        return redis_url
+    return f"redis://127.0.0.1:{request.getfixturevalue('cluster').instances[0].port}"
+
+
 @pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
+async def redis(plain_url: str) -> AsyncIterator[Redis]:
     """A plain client, to look at what the engine left behind. Answers are text."""
-    async with Redis.from_url(redis_url, decode_responses=True) as client:
+    async with Redis.from_url(plain_url, decode_responses=True) as client:
         yield client
 
 

@@ -77,10 +77,12 @@ class Cluster:
             port = free_port(with_bus=True)
             self.instances.append(Instance(binary, folder / str(at), port, *options))
 
-    def await_ready(self) -> None:
+    def await_ready(self, cuts: tuple[int, int] = (SLOTS // 3, SLOTS * 2 // 3)) -> None:
+        """Form the cluster. cuts: where the slots of the second and of the third master begin."""
         first, *rest = self.instances
+        begins = (0, *cuts, SLOTS)
         for at, master in enumerate(self.instances[:3]):
-            master.ask("CLUSTER", "ADDSLOTSRANGE", SLOTS * at // 3, SLOTS * (at + 1) // 3 - 1)
+            master.ask("CLUSTER", "ADDSLOTSRANGE", begins[at], begins[at + 1] - 1)
             master.ask("CLUSTER", "SET-CONFIG-EPOCH", at + 1)
         for other in rest:
             other.ask("CLUSTER", "MEET", "127.0.0.1", first.port)

@@ -22,12 +22,12 @@ def board(engine: PresenceEngine) -> BoardEngine:
 
 
 @pytest.fixture
-async def announced(redis_url: str) -> AsyncIterator[Callable[[str], Awaitable[Callable[[], Awaitable[list[Any]]]]]]:
+async def announced(plain_url: str) -> AsyncIterator[Callable[[str], Awaitable[Callable[[], Awaitable[list[Any]]]]]]:
     """Subscribe to a channel; what it gives reads the changes announced since."""
     clients: list[Any] = []
 
     async def subscribe(channel: str) -> Callable[[], Awaitable[list[Any]]]:
-        client = Redis.from_url(redis_url)
+        client = Redis.from_url(plain_url)
         pubsub = client.pubsub()
         clients.extend((pubsub, client))
         await pubsub.execute_command("SSUBSCRIBE", channel)

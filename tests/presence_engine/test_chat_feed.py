@@ -38,8 +38,8 @@ async def chat(redis_url: str, prefix: str) -> AsyncIterator[ChatEngine]:
 
 
 @pytest.fixture
-async def feed(redis_url: str, prefix: str) -> AsyncIterator[ChatFeed]:
-    async with Redis.from_url(redis_url) as client:
+async def feed(plain_url: str, prefix: str) -> AsyncIterator[ChatFeed]:
+    async with Redis.from_url(plain_url) as client:
         feed = ChatFeed(client, Keyspace(prefix=prefix).chat_feed(0))
         await feed.open()
         yield feed

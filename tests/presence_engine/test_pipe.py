@@ -22,10 +22,10 @@ MakePipe = Callable[..., Pipe]
 
 
 @pytest.fixture
-async def make_pipe(redis_url: str) -> AsyncIterator[MakePipe]:
+async def make_pipe(plain_url: str) -> AsyncIterator[MakePipe]:
     made = []
 
-    def make(url: str = redis_url, timeout_ms: int = 1500) -> Pipe:
+    def make(url: str = plain_url, timeout_ms: int = 1500) -> Pipe:
         pool = ConnectionPool.from_url(url, protocol=2, retry=Retry(NoBackoff(), 0))
         made.append(Pipe(pool.make_connection, timeout_ms))
         return made[-1]

@@ -197,11 +197,11 @@ def replay(state: Wire, change: Any) -> None:
 class Run:
     """One example: two engines, the model, the channel, and a client that replays it onto its first snapshot."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, plain_url: str) -> None:
         self.keys = Keyspace(prefix=f"h{uuid4().hex[:12]}")
         self.stores = [Store(url), Store(url)]
         self.boards = [BoardEngine(store, self.keys, 60_000) for store in self.stores]
-        self.redis = Redis.from_url(url)
+        self.redis = Redis.from_url(plain_url)
         self.pubsub = self.redis.pubsub()
         self.model = Model()
         self.now = START_MS
@@ -325,9 +325,9 @@ class Run:
             await store.close()
 
 
-def play(url: str, act: Callable[[Run], Awaitable[None]]) -> None:
+def play(url: str, plain_url: str, act: Callable[[Run], Awaitable[None]]) -> None:
     async def whole() -> None:
-        run = Run(url)
+        run = Run(url, plain_url)
         try:
             await act(run)
         finally:
@@ -341,5 +341,7 @@ def play(url: str, act: Callable[[Run], Awaitable[None]]) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(steps=script)
-def test_a_board_is_what_a_dict_says_and_its_announcements_rebuild_it(redis_url: str, steps: list[Any]) -> None:
-    play(redis_url, lambda run: run.play(steps))
+def test_a_board_is_what_a_dict_says_and_its_announcements_rebuild_it(
+    redis_url: str, plain_url: str, steps: list[Any]
+) -> None:
+    play(redis_url, plain_url, lambda run: run.play(steps))

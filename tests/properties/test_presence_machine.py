@@ -51,6 +51,7 @@ steps_ms = st.sampled_from([1, 9_999, 10_001, 90_000, 199_999, 200_000, 505_000,
 
 class PresenceMachine(RuleBasedStateMachine):
     url = ""
+    plain_url = ""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +72,7 @@ class PresenceMachine(RuleBasedStateMachine):
         for engine in self.engines:
             engine.on_removed = self.told.extend
             await engine.start()
-        self.redis = Redis.from_url(self.url, decode_responses=True)
+        self.redis = Redis.from_url(self.plain_url, decode_responses=True)
         self.pubsub = self.redis.pubsub()
         self.channels = {self.engines[0].keys.room(room).feed: room for room in ROOMS}
         for channel in self.channels:
@@ -315,8 +316,8 @@ def plain(outcome: Any) -> Answer:
     return ("absent", outcome.reason)
 
 
-def run(url: str, examples: int, steps: int) -> None:
-    machine = type("Machine", (PresenceMachine,), {"url": url})
+def run(url: str, plain_url: str, examples: int, steps: int) -> None:
+    machine = type("Machine", (PresenceMachine,), {"url": url, "plain_url": plain_url})
     options = settings(
         max_examples=examples,
         stateful_step_count=steps,
@@ -329,11 +330,11 @@ def run(url: str, examples: int, steps: int) -> None:
 
 
 @pytest.mark.slow
-def test_engine_and_model_agree(redis_url: str) -> None:
-    run(redis_url, examples=100, steps=20)
+def test_engine_and_model_agree(redis_url: str, plain_url: str) -> None:
+    run(redis_url, plain_url, examples=100, steps=20)
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("_batch", range(10))
-def test_engine_and_model_agree_for_long(redis_url: str, _batch: int) -> None:
-    run(redis_url, examples=100, steps=60)
+def test_engine_and_model_agree_for_long(redis_url: str, plain_url: str, _batch: int) -> None:
+    run(redis_url, plain_url, examples=100, steps=60)

@@ -62,8 +62,8 @@ class ChatLua:
 
 
 @pytest.fixture
-async def chat(redis_url: str, redis: Redis, prefix: str, clock: Clock) -> AsyncIterator[ChatLua]:
+async def chat(redis_url: str, plain_url: str, redis: Redis, prefix: str, clock: Clock) -> AsyncIterator[ChatLua]:
     chat = ChatLua(Store(redis_url), redis, prefix, clock)
-    chat.url = redis_url
+    chat.url = plain_url
     yield chat
     await chat.store.close()
