@@ -17,8 +17,9 @@ MAX_BEATS: Final = 1000
 Command = tuple[Any, ...]
 
 
-# The last is how uvloop says that a transport was closed by the time something is written to it.
-CONNECTION_ERRORS: Final = (RedisError, OSError, RuntimeError)
+# The last two say that a connection was closed by the time something is written to it: uvloop's way, and redis-py's
+# when its reader was the first to notice.
+CONNECTION_ERRORS: Final = (RedisError, OSError, RuntimeError, AttributeError)
 
 
 class Pipe:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import MovedError, RedisError
+from redis.exceptions import MovedError
 
-from presence_engine.batching import end_tasks
+from presence_engine.batching import CONNECTION_ERRORS, end_tasks
 from presence_engine.errors import StoreUnavailable
 from presence_engine.topology import Topology
 
@@ -158,7 +158,7 @@ class FeedConnection:
             if loop.time() - self._heard_at > _SILENT_FOR_S:
                 await connection.disconnect(nowait=True)
                 return
-            with contextlib.suppress(RedisError, OSError):
+            with contextlib.suppress(*CONNECTION_ERRORS):
                 await connection.send_command("PING", check_health=False)
 
 

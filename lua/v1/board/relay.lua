@@ -10,7 +10,7 @@
 -- COST O(1), 2 commands
 --- @include clock
 local event, payload = ARGV[2], ARGV[3]
-assert(#ARGV == 3 and string.match(event, '^[%l-]+$') and string.match(payload, '^[^%c]+$'), 'BADARG payload')
+assert(#ARGV == 3 and string.match(event, '^[%l-]+$') and string.match(payload, '^[^%z\1-\31]+$'), 'BADARG payload')
 local now = clock(ARGV[1])
 local stand = redis.call('HMGET', KEYS[1], 'createdAt', 'version', 'updatedAt')
 local created, version, updated = stand[1] or '0', stand[2] or '0', stand[3] or '0'

@@ -32,6 +32,13 @@ async def test_where_there_is_no_board_none_is_made(board: BoardLua) -> None:
     assert await board.dump() == {}
 
 
+async def test_a_character_that_json_leaves_as_it_is_passes(board: BoardLua) -> None:
+    """U+007F is no control character to JSON."""
+    feed = await board.feed()
+    await board.run("relay", event="typing", payload='{"a":"\x7f\u0085"}')
+    assert (await feed.read())[0][1] == ["typing", '{"a":"\x7f\u0085"}']
+
+
 async def test_again_tells_it_again(board: BoardLua) -> None:
     feed = await board.feed()
     await board.run("relay", event="typing", payload="{}")

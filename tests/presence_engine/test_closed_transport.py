@@ -1,0 +1,58 @@
+"""A transport that is closed by the time something is written to it: uvloop says so in its own way."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import uvloop
+
+from presence_engine import EngineSettings, PresenceEngine, StoreUnavailable
+
+
+def run(work: Callable[[], Awaitable[None]]) -> None:
+    async def whole() -> None:
+        faults: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+        await work()
+        assert faults == []
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(whole())
+
+
+def abort(connection: Any) -> None:
+    connection._writer.transport.abort()
+
+
+def test_a_call_fails_as_unavailable_and_the_next_connects_anew(redis_url: str, prefix: str) -> None:
+    async def work() -> None:
+        async with PresenceEngine(redis_url, settings=EngineSettings(prefix=prefix)) as engine:
+            [pipe] = engine.store._topology.pipes()
+            for _ in range(3):
+                abort(pipe._connection)
+                with pytest.raises(StoreUnavailable):
+                    await engine.count("r")
+                assert (await engine.count("r")).count == 0
+
+    run(work)
+
+
+def test_a_feed_goes_on(redis_url: str, prefix: str) -> None:
+    async def work() -> None:
+        async with PresenceEngine(redis_url, settings=EngineSettings(prefix=prefix)) as engine:
+            restored = asyncio.Event()
+            got: asyncio.Queue[bytes] = asyncio.Queue()
+            feed = engine.open_feed(on_lost=lambda: None, on_restored=restored.set)
+            await feed.subscribe(engine.channel("a"), got.put_nowait)
+            restored.clear()
+            for one in feed._connections.values():
+                abort(one._connection)
+            waiting = asyncio.ensure_future(feed.subscribe(engine.channel("b"), got.put_nowait))
+            await asyncio.wait_for(restored.wait(), 5)
+            await waiting
+            await engine.join("b", "u", "c")
+            assert b"u" in await asyncio.wait_for(got.get(), 5)
+            await feed.close()
+
+    run(work)
