@@ -83,6 +83,7 @@ def test_a_user_holds_so_many_connections_in_a_room(tight: RunningServer, connec
     assert clients[2].emit("room:heartbeat", {"roomId": "tabs", "userId": "many"})["error"]["code"] == "not_in_room"
     assert tight.count("tabs")["connections"] == 2
     clients[0].close()
+    eventually(lambda: tight.count("tabs")["connections"] == 1, "the place of the one that closed")
     assert clients[2].join("tabs", "many")["connections"] == 2
 
 
