@@ -25,9 +25,9 @@ def abort(connection: Any) -> None:
     connection._writer.transport.abort()
 
 
-def test_a_call_fails_as_unavailable_and_the_next_connects_anew(redis_url: str, prefix: str) -> None:
+def test_a_call_fails_as_unavailable_and_the_next_connects_anew(plain_url: str, prefix: str) -> None:
     async def work() -> None:
-        async with PresenceEngine(redis_url, settings=EngineSettings(prefix=prefix)) as engine:
+        async with PresenceEngine(plain_url, settings=EngineSettings(prefix=prefix)) as engine:
             [pipe] = engine.store._topology.pipes()
             for _ in range(3):
                 abort(pipe._connection)
@@ -38,9 +38,9 @@ def test_a_call_fails_as_unavailable_and_the_next_connects_anew(redis_url: str, 
     run(work)
 
 
-def test_a_feed_goes_on(redis_url: str, prefix: str) -> None:
+def test_a_feed_goes_on(plain_url: str, prefix: str) -> None:
     async def work() -> None:
-        async with PresenceEngine(redis_url, settings=EngineSettings(prefix=prefix)) as engine:
+        async with PresenceEngine(plain_url, settings=EngineSettings(prefix=prefix)) as engine:
             restored = asyncio.Event()
             got: asyncio.Queue[bytes] = asyncio.Queue()
             feed = engine.open_feed(on_lost=lambda: None, on_restored=restored.set)
