@@ -11,11 +11,16 @@ from presence_engine.scripts import ScriptLibrary
 TTL_MS: Final = 21_600_000
 SLACK_MS: Final = 120_000
 LIFE_MS: Final = TTL_MS + SLACK_MS
+SERVER_BOUNDS: Final = "0,20,100"
 EMPTY_SCRIPT: Final = "#!lua flags=no-writes\nreturn 1"
 
 
 class Calls:
-    """Calls of the scripts for one room. user_index: whether joins keep where-is-user, as the engine's setting does."""
+    """Calls of the scripts for one room.
+
+    user_index: joins keep where-is-user and check the bounds of a user, as the server has it by default; else
+    neither.
+    """
 
     def __init__(self, room: str, *, user_index: bool = True, library: ScriptLibrary | None = None) -> None:
         self.room = room
@@ -38,14 +43,13 @@ class Calls:
             keys = (*keys, self.keyspace.user(0, member.user))
         values: dict[str, str | int] = {
             "room": self.room, "user": member.user, "connection": member.connection, "public": member.public,
-            "life_ms": life_ms, "bounds": "", "mode": "join", "now_ms": now_ms,
+            "life_ms": life_ms, "bounds": SERVER_BOUNDS if self.user_index else "", "mode": "join", "now_ms": now_ms,
         }  # fmt: skip
         return self._call("presence/join", keys, values)
 
     def heartbeat(self, members: Sequence[Person], slack_ms: int) -> Command:
-        values: dict[str, str | int] = {"room": self.room, "ttl_ms": TTL_MS, "slack_ms": slack_ms, "now_ms": ""}
-        keys = (self.keys.deadlines, self.keys.partition)
-        return self._call("presence/heartbeat", keys, values, [member.slot for member in members])
+        values: dict[str, str | int] = {"ttl_ms": TTL_MS, "slack_ms": slack_ms, "now_ms": ""}
+        return self._call("presence/heartbeat", self.keys[:1], values, [member.slot for member in members])
 
     def count(self) -> Command:
         return self._call("presence/count", self.keys[:2], {"now_ms": ""})

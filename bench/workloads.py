@@ -1,5 +1,6 @@
 """What is compared with what: a workload names a run of script calls and the plain commands that are its yardstick."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -62,7 +63,7 @@ def heartbeat(wire: Wire, sizes: Sizes, *, batch: int, written: bool, target: fl
         return encode(calls.heartbeat(part, slack_ms) for part in hundreds(shuffled(members, number), batch))
 
     def right(replies: Sequence[Any]) -> bool:
-        return all(reply[0] == b"beat" and not reply[2].strip(b"1") for reply in replies)
+        return all(re.fullmatch(rb"beat\x1e\d+\x1e1+", reply) for reply in replies)
 
     name = f"heartbeat, {batch} a call, {'written' if written else 'within the slack'}"
     return Workload(name, plain, script, sizes.members, right, target)
@@ -93,7 +94,7 @@ def join(wire: Wire, sizes: Sizes, *, user_index: bool) -> Workload:
         return encode(calls.join(member) for member in newcomers[number * part : (number + 1) * part])
 
     name = f"join, user index {'on' if user_index else 'off'}"
-    return Workload(name, plain, script, part, lambda replies: {reply[0] for reply in replies} == {b"joined"}, 4.5)
+    return Workload(name, plain, script, part, lambda replies: all(r.startswith(b"joined\x1e") for r in replies), 4.5)
 
 
 def count(wire: Wire, sizes: Sizes, *, room_size: int) -> Workload:
@@ -108,7 +109,7 @@ def count(wire: Wire, sizes: Sizes, *, room_size: int) -> Workload:
     nothing = encode([("EVALSHA_RO", empty, 0)] * times)
 
     def right(replies: Sequence[Any]) -> bool:
-        return all(reply[4:] == [room_size, room_size] for reply in replies)
+        return all(reply.split(b"\x1e")[3:] == [b"%d" % room_size] * 2 for reply in replies)
 
     return Workload(f"count, rooms of {room_size:,}", lambda _: nothing, lambda _: asked, times, right, 4)
 
@@ -140,6 +141,6 @@ def sweep(wire: Wire, sizes: Sizes, *, user_index: bool) -> Workload:
         return encode(calls.sweep(SWEEP_LIMIT, now_ms + 2 * LIFE_MS) for _ in range(part // SWEEP_LIMIT))
 
     def right(replies: Sequence[Any]) -> bool:
-        return all(reply[0] == b"swept" and len(reply) == 8 + SWEEP_LIMIT for reply in replies)
+        return all(reply.startswith(b"swept\x1e") and reply.count(b"\x1e") == 7 + SWEEP_LIMIT for reply in replies)
 
     return Workload(f"sweep, user index {'on' if user_index else 'off'}", plain, script, part, right, 5.5)

@@ -3,18 +3,20 @@
 import asyncio
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
+from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from presence_engine.errors import StoreUnavailable
+from presence_engine.models import Beat
 
 MAX_BEATS: Final = 1000
 
-Command = tuple[Any, ...]
+_Waiting = tuple[str, "asyncio.Future[Beat | None]"]
 
 
 # The last two say that a connection was closed by the time something is written to it: uvloop's way, and redis-py's
@@ -34,7 +36,7 @@ class Pipe:
         self._make_connection = make_connection
         self._timeout_s = timeout_ms / 1000
         self._connection: AbstractConnection | None = None
-        self._waiting: list[tuple[Command, asyncio.Future[Any]]] = []
+        self._waiting: list[tuple[bytes, asyncio.Future[Any]]] = []
         self._in_flight: deque[tuple[asyncio.Future[Any], float]] = deque()
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -44,7 +46,7 @@ class Pipe:
     def call(self, *command: Any) -> "asyncio.Future[Any]":
         """Send one command; the future brings its reply, raises redis' ResponseError, or StoreUnavailable."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((command, future))
+        self._waiting.append((pack_command(command), future))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write(), name="redis-pipe-writer")
         self._wake.set()
@@ -69,7 +71,7 @@ class Pipe:
                 batch, self._waiting = self._waiting, []
                 sent_at = asyncio.get_running_loop().time()
                 self._in_flight.extend((future, sent_at) for _, future in batch)
-                packed = connection.pack_commands(command for command, _ in batch)
+                packed = b"".join([command for command, _ in batch])
                 await connection.send_packed_command(packed, check_health=False)
         except CONNECTION_ERRORS as error:
             if not self._is_replaced():
@@ -165,40 +167,41 @@ def _reason(error: BaseException) -> str:
 class HeartbeatBatch:
     """Collects the heartbeats of one loop tick; each room's leave in calls of at most 1,000.
 
-    `send(room, ttl_ms, slots)` returns one boolean a slot; its error reaches every caller of that call.
+    `send(room, slots)` returns a Beat a slot, None for one that is not alive; its error reaches every caller of that
+    call.
     """
 
-    def __init__(self, send: Callable[[str, int, list[str]], Awaitable[tuple[int, list[bool]]]]) -> None:
+    def __init__(self, send: Callable[[str, list[str]], Awaitable[Sequence[Beat | None]]]) -> None:
         self._send = send
-        self._waiting: dict[tuple[str, int], list[tuple[str, asyncio.Future[tuple[int, bool]]]]] = {}
+        self._waiting: dict[str, list[_Waiting]] = {}
         self._sending: set[asyncio.Task[None]] = set()
 
-    def beat(self, room: str, ttl_ms: int, slot: str) -> "asyncio.Future[tuple[int, bool]]":
-        """Return (Redis' time in ms, alive) once the room's call is answered."""
+    def beat(self, room: str, slot: str) -> "asyncio.Future[Beat | None]":
+        """Return what `send` says of the slot, once the room's call is answered."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[tuple[int, bool]] = loop.create_future()
+        future: asyncio.Future[Beat | None] = loop.create_future()
         if not self._waiting:
             loop.call_soon(self._flush)
-        self._waiting.setdefault((room, ttl_ms), []).append((slot, future))
+        self._waiting.setdefault(room, []).append((slot, future))
         return future
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, {}
-        for (room, ttl_ms), beats in waiting.items():
+        for room, beats in waiting.items():
             for start in range(0, len(beats), MAX_BEATS):
-                task = asyncio.create_task(self._call(room, ttl_ms, beats[start : start + MAX_BEATS]))
+                task = asyncio.create_task(self._call(room, beats[start : start + MAX_BEATS]))
                 self._sending.add(task)
                 task.add_done_callback(self._sending.discard)
 
-    async def _call(self, room: str, ttl_ms: int, beats: list[tuple[str, "asyncio.Future[tuple[int, bool]]"]]) -> None:
+    async def _call(self, room: str, beats: list[_Waiting]) -> None:
         try:
-            now_ms, alive = await self._send(room, ttl_ms, [slot for slot, _ in beats])
+            answers = await self._send(room, [slot for slot, _ in beats])
         except Exception as error:
             for _, future in beats:
                 if not future.done():
                     future.set_exception(error)
                     future.exception()
             return
-        for (_, future), is_alive in zip(beats, alive, strict=True):
+        for (_, future), answer in zip(beats, answers, strict=True):
             if not future.done():
-                future.set_result((now_ms, is_alive))
+                future.set_result(answer)

@@ -1,6 +1,5 @@
 """Checks of what comes into the chat, and the form in which it is stored."""
 
-import json
 import unicodedata
 from typing import Any, Final, TypeVar
 
@@ -8,6 +7,7 @@ import msgspec
 
 from presence_engine.chat_models import IncomingMessage, MessageContent, OutgoingMessage
 from presence_engine.errors import InvalidInput
+from presence_engine.inputs import exact_json
 
 MAX_TEXT_BYTES: Final = 16_384
 MAX_FIELD_BYTES: Final = 2_048
@@ -64,7 +64,7 @@ def stored_body(content: MessageContent, user_id: str | None, text: str | None =
             continue
         _check_size(name, value)
         kept[name] = value
-    return _json(kept, "metadata")
+    return exact_json(kept, "metadata")
 
 
 def _check_size(name: str, value: object) -> None:
@@ -88,17 +88,8 @@ def _check_text(name: str, value: str, most: int) -> None:
 def _check_object(name: str, value: object, most: int) -> None:
     if not isinstance(value, dict):
         raise InvalidInput(name, "must be an object")
-    if len(_json(value, name).encode()) > most:
+    if len(exact_json(value, name).encode()) > most:
         raise InvalidInput(name, f"must have at most {most} bytes as JSON")
-
-
-def _json(value: object, name: str) -> str:
-    try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        text.encode()
-    except (ValueError, TypeError, RecursionError):
-        raise InvalidInput(name, "must be JSON of finite numbers and valid Unicode") from None
-    return text
 
 
 def room_details(
@@ -118,9 +109,9 @@ def room_details(
     lead_name = lead if isinstance(lead, str) and not is_blank(lead) else None
     own_name = customer_name or lead_name
     rank, name = (3, own_name) if own_name else (2, room_title) if room_title else (1, f"Customer {phone}")
-    title = "" if room_title is None else _json(room_title, "room_title")
-    leads = "" if leads_info is None else _json(leads_info, "leads_info")
-    return _RECORD_SEPARATOR.join((phone, title, str(rank), _json(name, "customer_name"), leads))
+    title = "" if room_title is None else exact_json(room_title, "room_title")
+    leads = "" if leads_info is None else exact_json(leads_info, "leads_info")
+    return _RECORD_SEPARATOR.join((phone, title, str(rank), exact_json(name, "customer_name"), leads))
 
 
 def _given(name: str, value: str | None) -> str | None:

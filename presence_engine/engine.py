@@ -1,7 +1,6 @@
 """PresenceEngine: one method a verb, each one script of the same name."""
 
 import asyncio
-import json
 import secrets
 import string
 import time
@@ -164,6 +163,8 @@ class PresenceEngine:
 
         Where the user is present already it is a join like any other. Source: lua/v1/presence/join.lua. O(log n).
         """
+        if isinstance(joined_at_ms, bool) or not isinstance(joined_at_ms, int) or joined_at_ms < 0:
+            raise InvalidInput("joinedAt", "must be whole milliseconds since the epoch")
         public = RECORD_SEPARATOR.join((inputs.id_json(user), inputs.name_json(username), inputs.data_json(data)))
         outcome = await self._join(room, user, connection, public, str(joined_at_ms), now_ms)
         assert not isinstance(outcome, Absent)  # noqa: S101 - only adopting can find nobody
@@ -183,7 +184,7 @@ class PresenceEngine:
             "connection": self._token(connection),
             "public": public,
             "life_ms": rules.life_ms,
-            "bounds": f"{rules.capacity},{self.settings.max_user_connections},{self.settings.max_user_rooms}",
+            "bounds": self._bounds(rules.capacity),
             "mode": mode,
         }
         outcome = replies.joined(await self._in_room("presence/join", room_id, keys, values, now_ms))
@@ -206,30 +207,22 @@ class PresenceEngine:
         """
         room_id, user_id = canonical_id(room, "roomId"), canonical_id(user, "userId")
         slot = user_id + UNIT_SEPARATOR + self._token(connection)
-        if now_ms is None:
-            at_ms, alive = await self._beats.beat(room_id, self.settings.rules(room_id).ttl_ms, slot)
-        else:
-            at_ms, (alive,) = await self._send_beats(room_id, self.settings.rules(room_id).ttl_ms, [slot], now_ms)
-        if alive:
-            return Beat(at_ms)
+        beat = await (self._beats.beat(room_id, slot) if now_ms is None else self._send_beat(room_id, slot, now_ms))
+        if beat is not None:
+            return beat
         if not adopt:
             return Absent()
         outcome = await self._join(room_id, user_id, connection, "", "adopt", now_ms)
         return Beat(outcome.now_ms, adopted=True) if isinstance(outcome, Joined) else _as_absent(outcome)
 
-    async def _send_beats(
-        self, room: str, ttl_ms: int, slots: Sequence[str], now_ms: int | None = None
-    ) -> tuple[int, list[bool]]:
-        keys = self.keys.room(room)
-        values = {
-            "room": room,
-            "ttl_ms": ttl_ms,
-            "slack_ms": self.settings.rules(room).slack_ms,
-            "now_ms": _clock(now_ms),
-        }
-        return replies.beats(
-            await self.store.run("presence/heartbeat", (keys.deadlines, keys.partition), values, slots)
-        )
+    async def _send_beat(self, room: str, slot: str, now_ms: int) -> Beat | None:
+        return (await self._send_beats(room, [slot], now_ms))[0]
+
+    async def _send_beats(self, room: str, slots: Sequence[str], now_ms: int | None = None) -> Sequence[Beat | None]:
+        rules = self.settings.rules(room)
+        values = {"ttl_ms": rules.ttl_ms, "slack_ms": rules.slack_ms, "now_ms": _clock(now_ms)}
+        keys = (self.keys.room(room).deadlines,)
+        return replies.beats(await self.store.run("presence/heartbeat", keys, values, slots))
 
     async def leave(
         self, room: Id, user: Id, connection: str, *, everywhere: bool = False, now_ms: int | None = None
@@ -288,7 +281,7 @@ class PresenceEngine:
         values: dict[str, object] = {
             "room": canonical_id(room, "roomId"),
             "user": canonical_id(user, "userId"),
-            "message": "" if message is None else json.dumps(message, ensure_ascii=False),
+            "message": "" if message is None else inputs.text_json(message, "message"),
         }
         return replies.kicked(await self._change("presence/kick", values, now_ms))
 
@@ -422,6 +415,10 @@ class PresenceEngine:
             cursor, found = replies.reaped(await self._change("presence/reap", values, now_ms))
             removed += found
         return removed
+
+    def _bounds(self, capacity: int) -> str:
+        bounds = (capacity, self.settings.max_user_connections, self.settings.max_user_rooms)
+        return ",".join(map(str, bounds)) if any(bounds) else ""
 
     def _token(self, connection: str) -> str:
         return self.node + canonical_id(connection, "connection")

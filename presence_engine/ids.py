@@ -17,7 +17,8 @@ def canonical_id(value: object, field: str) -> str:
     Raises InvalidInput naming `field` for everything else (booleans, null, fractions, lone surrogates).
     """
     if isinstance(value, str):
-        _check_text(value, field)
+        if not (value.isascii() and value.isprintable() and 0 < len(value) <= MAX_ID_BYTES):
+            _check_text(value, field)
         return value
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -29,8 +30,6 @@ def canonical_id(value: object, field: str) -> str:
 
 
 def _check_text(value: str, field: str) -> None:
-    if value.isascii() and value.isprintable() and 1 <= len(value) <= MAX_ID_BYTES:
-        return
     try:
         size = len(value.encode())
     except UnicodeEncodeError:

@@ -3,12 +3,38 @@
 import json
 from typing import Any, Final
 
+import msgspec
+
 from presence_engine.errors import InvalidInput, TooLarge
 from presence_engine.ids import canonical_id
 
 MAX_PAGE: Final = 1000
 MAX_NAME_BYTES: Final = 128
 MAX_DATA_BYTES: Final = 4096
+
+
+# Python's own, exact for big integers; made once, which is most of its cost.
+_EXACT: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def text_json(value: str, field: str) -> str:
+    """The JSON text of a string. Raises InvalidInput naming `field`."""
+    if not isinstance(value, str):
+        raise InvalidInput(field, "must be a string")
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:
+        raise InvalidInput(field, "is not valid Unicode") from None
+
+
+def exact_json(value: object, field: str) -> str:
+    """The JSON text of any value, integers of any size exact. Raises InvalidInput naming `field`."""
+    try:
+        text = _EXACT.encode(value)
+        text.encode()
+    except (ValueError, TypeError, RecursionError):
+        raise InvalidInput(field, "must be JSON of finite numbers and valid Unicode") from None
+    return text
 
 
 def id_json(user: str | int) -> str:
@@ -20,15 +46,10 @@ def name_json(username: str | None) -> str:
     """The JSON text of a name, `""` for none. Raises InvalidInput naming `username`."""
     if username is None:
         return ""
-    if not isinstance(username, str):
-        raise InvalidInput("username", "must be a string of 1–128 UTF-8 bytes")
-    try:
-        size = len(username.encode())
-    except UnicodeEncodeError:
-        raise InvalidInput("username", "is not valid Unicode") from None
-    if not 1 <= size <= MAX_NAME_BYTES:
+    text = text_json(username, "username")
+    if not 1 <= len(username.encode()) <= MAX_NAME_BYTES:
         raise InvalidInput("username", "must have 1–128 UTF-8 bytes")
-    return json.dumps(username, ensure_ascii=False)
+    return text
 
 
 def data_json(data: dict[str, Any] | None) -> str:
@@ -37,12 +58,8 @@ def data_json(data: dict[str, Any] | None) -> str:
         return ""
     if not isinstance(data, dict):
         raise InvalidInput("data", "must be an object")
-    try:
-        text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        size = len(text.encode())
-    except (ValueError, TypeError, RecursionError, UnicodeEncodeError):
-        raise InvalidInput("data", "must be a JSON object of finite numbers and valid Unicode") from None
-    if size > MAX_DATA_BYTES:
+    text = exact_json(data, "data")
+    if len(text.encode()) > MAX_DATA_BYTES:
         raise TooLarge("data", f"must have at most {MAX_DATA_BYTES} bytes as JSON")
     return text
 

@@ -12,6 +12,7 @@ from presence_engine.models import Position, Reason
 NODE_LENGTH: Final = 8
 RECORD_SEPARATOR: Final = "\x1e"
 UNIT_SEPARATOR: Final = "\x1f"
+IN_GRACE: Final = "\x1f~"
 _ONE: Final = ord("1")
 
 Reply = list[Any]
@@ -27,7 +28,7 @@ def word(reply: Reply) -> str:
 
 
 def _position(reply: Reply, at: int) -> Position:
-    return Position(reply[at].decode(), reply[at + 1], reply[at + 2], reply[at + 3])
+    return Position(reply[at].decode(), int(reply[at + 1]), int(reply[at + 2]), int(reply[at + 3]))
 
 
 def _groups(fields: Sequence[T], size: int) -> Iterator[Sequence[T]]:
@@ -41,9 +42,9 @@ def _unknown(reply: Reply) -> ContractBroken:
 def joined(reply: Reply) -> models.Joined | models.Full | models.Limited | models.Absent:
     match word(reply):
         case "joined" | "rejoined" as outcome:
-            return models.Joined(reply[1], outcome == "rejoined", reply[2], _position(reply, 3))
+            return models.Joined(int(reply[6]), outcome == "rejoined", int(reply[1]), _position(reply, 2))
         case "full":
-            return models.Full(reply[1])
+            return models.Full(int(reply[1]))
         case "limited":
             return models.Limited(cast(Literal["connections", "rooms"], reply[1].decode()))
         case "absent":
@@ -54,7 +55,7 @@ def joined(reply: Reply) -> models.Joined | models.Full | models.Limited | model
 def left(reply: Reply) -> models.Left | models.Absent:
     match word(reply):
         case "left":
-            return models.Left(reply[1], reply[6] == 1, _position(reply, 2))
+            return models.Left(int(reply[6]), reply[1] == b"1", _position(reply, 2))
         case "absent":
             return models.Absent()
     raise _unknown(reply)
@@ -63,9 +64,9 @@ def left(reply: Reply) -> models.Left | models.Absent:
 def detached(reply: Reply) -> models.Detached | models.Absent:
     match word(reply):
         case "detached":
-            return models.Detached(reply[2])
+            return models.Detached(int(reply[1]))
         case "removed":
-            return models.Detached(reply[1])
+            return models.Detached(int(reply[5]))
         case "absent":
             return models.Absent()
     raise _unknown(reply)
@@ -74,7 +75,7 @@ def detached(reply: Reply) -> models.Detached | models.Absent:
 def updated(reply: Reply) -> models.Updated | models.Absent:
     match word(reply):
         case "updated" | "unchanged" as outcome:
-            return models.Updated(outcome == "updated", _position(reply, 2))
+            return models.Updated(outcome == "updated", _position(reply, 1))
         case "absent":
             return models.Absent()
     raise _unknown(reply)
@@ -83,23 +84,24 @@ def updated(reply: Reply) -> models.Updated | models.Absent:
 def kicked(reply: Reply) -> models.Kicked | models.Absent:
     match word(reply):
         case "kicked":
-            return models.Kicked([_owner(token.decode()) for token in reply[6:]], _position(reply, 2))
+            return models.Kicked([_owner(token.decode()) for token in reply[6:]], _position(reply, 1))
         case "absent":
             return models.Absent()
     raise _unknown(reply)
 
 
-def beats(reply: Reply) -> tuple[int, list[bool]]:
-    """Redis' time, and one answer a slot."""
+def beats(reply: Reply) -> list[models.Beat | None]:
+    """One answer a slot, None where it is due or absent."""
     if word(reply) != "beat":
         raise _unknown(reply)
-    return reply[1], [digit == _ONE for digit in reply[2]]
+    beat = models.Beat(int(reply[1]))
+    return [beat if digit == _ONE else None for digit in reply[2]]
 
 
 def counted(reply: Reply) -> Position:
     if word(reply) != "count":
         raise _unknown(reply)
-    return _position(reply, 2)
+    return _position(reply, 1)
 
 
 def counts(reply: Reply) -> list[Position | None]:
@@ -121,11 +123,11 @@ def page(reply: Reply, life_ms: int) -> models.Page:
 
 def _member(user: str, record: str, deadline_ms: int, life_ms: int) -> models.Member:
     joined_at, connections, seen_at, id_json, name_json, data_json = record.split(RECORD_SEPARATOR)
-    tokens = connections.strip(UNIT_SEPARATOR).split(UNIT_SEPARATOR)
-    away = all(token.startswith("~") for token in tokens)
+    held = connections.count(UNIT_SEPARATOR) - 1
+    away = connections.count(IN_GRACE) == held
     active_at = max(int(joined_at), int(seen_at or 0), int(deadline_ms) - life_ms)
     return models.Member(
-        user, int(joined_at), active_at, "away" if away else "online", len(tokens), id_json, name_json, data_json
+        user, int(joined_at), active_at, "away" if away else "online", held, id_json, name_json, data_json
     )
 
 
@@ -236,16 +238,23 @@ def rooms_to_sweep(reply: Reply) -> list[str]:
 
 def removals(reply: Reply, room: str) -> tuple[int, int | None, list[models.Removal]]:
     """Redis' time, the room's next deadline (None = empty), and what a sweep removed."""
-    if word(reply) not in {"swept", "clear"}:
-        raise _unknown(reply)
+    match word(reply):
+        case "clear":
+            _, upcoming, now_ms = reply
+            lasts, slots = b"", []
+        case "swept":
+            _, upcoming, lasts, *_, now_ms = reply[:8]
+            slots = reply[8:]
+        case _:
+            raise _unknown(reply)
     found = []
-    for slot, last in zip(reply[8:], reply[7] if len(reply) > 7 else b"", strict=True):
+    for slot, last in zip(slots, lasts, strict=True):
         user, _, token = slot.decode().partition(UNIT_SEPARATOR)
         node, connection = _owner(token)
         in_grace = token.startswith("~")
         reason: Reason = "disconnected" if in_grace else "inactivity_timeout"
         found.append(models.Removal(room, user, node, connection, reason, last == _ONE, in_grace))
-    return reply[1], reply[2] if reply[2] >= 0 else None, found
+    return int(now_ms), int(upcoming) if upcoming != b"-1" else None, found
 
 
 def _owner(token: str) -> tuple[str, str]:

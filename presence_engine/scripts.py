@@ -24,7 +24,7 @@ _SECTIONS: Final = ("RETURNS", "REPEAT", "COST")
 class Script:
     """One script: `name` is its place below the layout's folder (`presence/join`), `sha` what EVALSHA calls it by."""
 
-    __slots__ = ("args", "command", "keys", "name", "order", "purpose", "sha", "source", "words")
+    __slots__ = ("args", "command", "keys", "name", "order", "purpose", "returns", "sha", "source", "words")
 
     order: Callable[[Mapping[str, object]], tuple[object, ...]]
 
@@ -42,8 +42,8 @@ class Script:
         for section in _SECTIONS:
             if not any(line.startswith(f"-- {section} ") for line in header):
                 raise ConfigurationError(f"{name}.lua: the header lacks {section}")
-        returns = " ".join(line for line in header if line.startswith("-- RETURNS"))
-        self.words = tuple(dict.fromkeys(word for word in _first_words(returns)))
+        self.returns = " ".join(line for line in header if line.startswith("-- RETURNS"))
+        self.words = tuple(dict.fromkeys(_first_words(self.returns)))
         self.source = _INCLUDE.sub(lambda match: self._included(match.group(1), shared), text)
         self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
         self.command = "EVALSHA_RO" if "no-writes" in lines[0] else "EVALSHA"

@@ -12,6 +12,9 @@ from presence_engine.feed import Feed
 from presence_engine.scripts import ScriptLibrary
 from presence_engine.topology import topology
 
+# A reply that comes as one text instead of an array, which costs Redis about a µs more.
+FIELD: Final = b"\x1e"
+
 # Redis is there but cannot serve now: it loads, lost its master, is a replica, is full, is busy, or moves a slot.
 _NOT_NOW: Final = frozenset(
     {
@@ -50,8 +53,8 @@ class Store:
         for _ in range(_ATTEMPTS):
             pipe = await self._topology.pipe(keys[0])
             try:
-                reply: list[Any] = await pipe.call(*command)
-                return reply
+                reply: bytes | list[Any] = await pipe.call(*command)
+                return reply.split(FIELD) if isinstance(reply, bytes) else reply
             except NoScriptError as error:
                 await self._teach(pipe)
                 last: ResponseError = error

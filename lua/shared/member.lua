@@ -1,6 +1,8 @@
 -- The only remover. Connections and users are collected, then taken out of every structure at once.
 -- Functions here read KEYS and ARGV, not a script's locals: a closure pays for every local it captures.
 local gone = { slots = {}, nodes = {}, users = {}, reasons = {}, forgotten = {}, counts = {} }
+-- What change.lua is to publish, an entry an element; the first one makes the ␝ in front of all others.
+local noted = {''}
 
 -- One connection (a token: '~' when in grace) is to go; its user's record is the caller's to change.
 local function drop(user, token, slot)
@@ -9,17 +11,17 @@ local function drop(user, token, slot)
   gone.nodes[node] = (gone.nodes[node] or 0) + 1
 end
 
--- Take one connection out of a user's record.
-local function remove_connection(user, record, token)
-  record.connections = without(record.connections, token)
-  drop(user, token)
+-- A connection on its way out is told on the server that holds its socket.
+local function note_connection(user, token, reason, message)
+  local connection = string.byte(token) == 126 and string.sub(token, 2) or token
+  noted[#noted + 1] = 'x\30' .. user .. '\30' .. connection .. '\30' .. reason .. '\30' .. message
 end
 
--- Take a user without connections out. `shown` = id ␞ name; `reason` is announced, to a last `connection` that was put out too; one that was not
--- the user's own doing is also kept for a while, so that a later heartbeat can be told why.
+-- Take a user without connections out. `shown` = the record's id ␞ name; `reason` is announced, to a last `connection` that
+-- was put out too; one that was not the user's own doing is also kept for a while, so that a later heartbeat can be told why.
 local function remove_user(user, shown, reason, connection)
   gone.users[#gone.users + 1] = user
-  entries[#entries + 1] = '-\30' .. user .. '\30' .. shown .. '\30' .. reason .. (connection and '\30' .. connection or '')
+  noted[#noted + 1] = '-\30' .. user .. '\30' .. shown .. '\30' .. reason .. (connection and '\30' .. connection or '')
   if KEYS[8] then
     redis.call('HDEL', KEYS[8] .. user, ARGV[1])
   end
@@ -32,6 +34,10 @@ local function remove_user(user, shown, reason, connection)
   end
 end
 
+local function shown_of(public)
+  return string.match(public, '^[^\30]*\30[^\30]*')
+end
+
 -- `lowest`: the slots are the lowest ranks of the deadlines, which is cheaper to say than their names.
 local function remove_gone(now, lowest)
   if lowest then
@@ -42,8 +48,9 @@ local function remove_gone(now, lowest)
     end
   end
   for node, connections in pairs(gone.nodes) do
-    if redis.call('HINCRBY', node_key(node), ARGV[1], -connections) <= 0 then
-      redis.call('HDEL', node_key(node), ARGV[1])
+    local held = KEYS[6] .. 'node:' .. node
+    if redis.call('HINCRBY', held, ARGV[1], -connections) <= 0 then
+      redis.call('HDEL', held, ARGV[1])
     end
   end
   if #gone.users > 0 then
@@ -56,11 +63,12 @@ local function remove_gone(now, lowest)
       redis.call('PEXPIRE', day, 2592000000)
     end
   end
+  local removed = KEYS[6] .. 'room:' .. ARGV[1] .. ':removed'
   if #gone.forgotten > 0 then
-    redis.call('HDEL', removed_key(), unpack(gone.forgotten))
+    redis.call('HDEL', removed, unpack(gone.forgotten))
   end
   if #gone.reasons > 0 then
-    redis.call('HSET', removed_key(), unpack(gone.reasons))
-    redis.call('PEXPIRE', removed_key(), 600000)
+    redis.call('HSET', removed, unpack(gone.reasons))
+    redis.call('PEXPIRE', removed, 600000)
   end
 end

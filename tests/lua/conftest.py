@@ -1,8 +1,10 @@
 """Scripts called directly, by argument name; the words they answer are collected to be compared with their headers."""
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
+from itertools import zip_longest
 from typing import Any
 
 import pytest
@@ -31,6 +33,7 @@ for _, key in ipairs(redis.call('KEYS', ARGV[1] .. ':*')) do
   end
 end"""
 
+NUMBERS = {"now", "joinedAt", "seq", "count", "connections", "deadline", "next", "stays"}
 SEEN_WORDS: dict[str, set[str]] = defaultdict(set)
 NOT_WHOLE: set[str] = set()  # Test files of which only some tests were chosen.
 
@@ -40,6 +43,17 @@ def plain(reply: Any) -> Any:
     if isinstance(reply, list):
         return [plain(part) for part in reply]
     return reply.decode() if isinstance(reply, bytes) else reply
+
+
+def as_told(script: Script, reply: Any) -> list[Any]:
+    """A reply as its header shows it: what a text says of times and sizes are numbers."""
+    fields = list(plain(reply))
+    told = re.search(rf'\{{[^}}]*"{fields[0]}"[^}},]*,? ?([^}}]*)\}}', script.returns)
+    names = ["word", *(told.group(1).split(", ") if told else ())]
+    return [
+        int(field) if name in NUMBERS and str(field).lstrip("-").isdigit() else field
+        for field, name in zip_longest(fields, names[: len(fields)])
+    ]
 
 
 def short(key: str) -> str:
@@ -99,7 +113,7 @@ class Lua:
         script = self.store.library[f"presence/{verb}"]
         values = {**DEFAULTS, "now_ms": self.clock.now_ms, **given}
         reply = await self.store.run(script.name, self.keys_of(script, values, index=index), values, more)
-        return list(plain(reply))
+        return as_told(script, reply)
 
     async def join(self, user: str = "u", connection: str = f"{NODE}c", **given: Any) -> list[Any]:
         return await self.run("join", user=user, connection=connection, **given)

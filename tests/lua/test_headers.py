@@ -21,7 +21,7 @@ BOUNDED = {
     "unpack(gone.users)": "a sweep's limit",
     "unpack(gone.forgotten)": "a sweep's limit",
     "unpack(gone.reasons)": "a sweep's limit, twice",
-    "unpack(ARGV, 5)": "1,000 slots, by the header",
+    "unpack(ARGV, 4)": "1,000 slots, by the header",
     "unpack(moves)": "1,000 slots, twice",
     "unpack(users)": "a page's or a sweep's limit",
     "unpack(stay)": "a sweep's limit, twice",

@@ -12,8 +12,8 @@ async def test_a_first_join_writes_every_structure(lua: Lua) -> None:
     """003-1, 003-4."""
     now = lua.clock.now_ms
     reply = await lua.join(public='7\x1e"Ada"\x1e{"a":[]}')
-    assert reply[:3] == ["joined", now, now]
-    assert reply[4:] == [1, 1, 1]
+    assert reply[:2] == ["joined", now]
+    assert reply[3:6] == [1, 1, 1]
     assert await lua.dump() == {
         "due": {"r": now + LIFE_MS},
         "rooms": {"r": 1},
@@ -21,7 +21,7 @@ async def test_a_first_join_writes_every_structure(lua: Lua) -> None:
         "user:u": {"r": str(now)},
         "room:r:deadlines": {f"u\x1f{NODE}c": now + LIFE_MS},
         "room:r:members": {
-            "": f"{reply[3]}\x1f1\x1f{now + LIFE_MS}\x1f{now + 2 * LIFE_MS}",
+            "": f"{reply[2]}\x1f1\x1f{now + LIFE_MS}\x1f{now + 2 * LIFE_MS}",
             "u": f'{now}\x1e\x1f{NODE}c\x1f\x1e\x1e7\x1e"Ada"\x1e{{"a":[]}}',
         },
         "room:r:roster": {"u": now},
@@ -34,7 +34,7 @@ async def test_twice_is_once(lua: Lua) -> None:
     feed = await lua.feed()
     reply = await lua.join()
     assert reply[0] == "rejoined"
-    assert reply[4:] == [1, 1, 1]
+    assert reply[3:6] == [1, 1, 1]
     assert await lua.dump() == before
     assert await feed.read() == []
 
@@ -46,10 +46,10 @@ async def test_a_rejoin_keeps_the_first_joined_at_and_takes_the_new_name(lua: Lu
     feed = await lua.feed()
     now = lua.clock.advance(1000)
     reply = await lua.join(connection=f"{NODE_B}d", public='\x1e"new"\x1e')
-    assert reply[:3] == ["rejoined", now, first]
-    assert reply[4:] == [2, 1, 2]
+    assert reply[:2] == ["rejoined", first]
+    assert reply[3:6] == [2, 1, 2]
     [[head, *entries]] = await feed.read()
-    assert head == [reply[3], "2", "1", "2", str(now)]
+    assert head == [reply[2], "2", "1", "2", str(now)]
     assert entries == [["~", "u", str(first), "", '"new"', '{"a":1}']]
 
 
@@ -57,14 +57,14 @@ async def test_a_second_connection_alone_is_announced_as_a_number(lua: Lua) -> N
     await lua.join()
     feed = await lua.feed()
     reply = await lua.join(connection=f"{NODE}d")
-    assert await feed.read() == [[[reply[3], "2", "1", "2", str(lua.clock.now_ms)]]]
+    assert await feed.read() == [[[reply[2], "2", "1", "2", str(lua.clock.now_ms)]]]
 
 
 async def test_a_join_is_announced_with_the_whole_record(lua: Lua) -> None:
     feed = await lua.feed()
     reply = await lua.join(public='7\x1e"Ada"\x1e{"a":[]}')
     now = str(lua.clock.now_ms)
-    assert await feed.read() == [[[reply[3], "1", "1", "1", now], ["+", "u", now, "7", '"Ada"', '{"a":[]}']]]
+    assert await feed.read() == [[[reply[2], "1", "1", "1", now], ["+", "u", now, "7", '"Ada"', '{"a":[]}']]]
 
 
 async def test_a_join_takes_over_connections_in_grace_without_an_event(lua: Lua) -> None:
@@ -73,7 +73,7 @@ async def test_a_join_takes_over_connections_in_grace_without_an_event(lua: Lua)
     await lua.run("detach")
     feed = await lua.feed()
     reply = await lua.join(connection=f"{NODE_B}d")
-    assert reply == ["rejoined", lua.clock.now_ms, lua.clock.now_ms, first[3], 1, 1, 1]
+    assert reply == ["rejoined", lua.clock.now_ms, first[2], 1, 1, 1, lua.clock.now_ms]
     assert await feed.read() == []
     dump = await lua.dump()
     assert dump["room:r:deadlines"] == {f"u\x1f{NODE_B}d": lua.clock.now_ms + LIFE_MS}
@@ -88,7 +88,7 @@ async def test_taking_over_takes_all_in_grace_and_only_those(lua: Lua) -> None:
         await lua.join(connection=connection)
     for connection in ids[1::2]:
         await lua.run("detach", connection=connection)
-    assert (await lua.join(connection=f"{NODE}e~f"))[4:] == [5, 1, 3]
+    assert (await lua.join(connection=f"{NODE}e~f"))[3:6] == [5, 1, 3]
     dump = await lua.dump()
     left = [f"{NODE}a~b", f"{NODE_B}c~", f"{NODE}e~f"]
     assert sorted(dump["room:r:deadlines"]) == sorted(f"u\x1f{connection}" for connection in left)
@@ -138,7 +138,7 @@ async def test_a_user_holds_so_many_live_connections_in_a_room(lua: Lua) -> None
     assert (await lua.join("other", connection=f"{NODE_B}c", bounds="0,2,0"))[0] == "joined"
     assert (await lua.join(connection=f"{NODE}a", bounds="0,2,0"))[0] == "rejoined"
     await lua.run("detach", connection=f"{NODE}a")
-    assert (await lua.join(connection=f"{NODE_B}c", bounds="0,2,0"))[4:] == [3, 2, 3]
+    assert (await lua.join(connection=f"{NODE_B}c", bounds="0,2,0"))[3:6] == [3, 2, 3]
 
 
 async def test_a_user_is_in_so_many_rooms(lua: Lua) -> None:

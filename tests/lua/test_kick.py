@@ -8,12 +8,12 @@ from tests.lua.conftest import LIFE_MS, NODE, NODE_B, Lua
 
 async def test_every_connection_is_put_out_and_told_on_its_server(lua: Lua) -> None:
     """T0.7: a kick goes through the one remover."""
-    epoch = (await lua.join(public='\x1e"Ada"\x1e'))[3]
+    epoch = (await lua.join(public='\x1e"Ada"\x1e'))[2]
     await lua.join(connection=f"{NODE_B}d")
     await lua.run("detach", connection=f"{NODE_B}d")
     feed = await lua.feed()
     now = lua.clock.now_ms
-    assert await lua.run("kick", message='"bye"') == ["kicked", now, epoch, 3, 0, 0, f"{NODE}c", f"{NODE_B}d"]
+    assert await lua.run("kick", message='"bye"') == ["kicked", epoch, 3, 0, 0, now, f"{NODE}c", f"{NODE_B}d"]
     assert await feed.read() == [
         [
             [epoch, "3", "0", "0", str(now)],
@@ -29,7 +29,7 @@ async def test_every_connection_is_put_out_and_told_on_its_server(lua: Lua) -> N
 async def test_others_stay(lua: Lua) -> None:
     await lua.join()
     await lua.join("v", connection=f"{NODE}d")
-    assert (await lua.run("kick"))[4:] == [1, 1, f"{NODE}c"]
+    assert (await lua.run("kick"))[3:] == [1, 1, lua.clock.now_ms, f"{NODE}c"]
     assert (await lua.dump())["room:r:roster"] == {"v": lua.clock.now_ms}
     assert min((await lua.expiries()).values()) > LIFE_MS
 

@@ -8,21 +8,21 @@ from tests.lua.conftest import LIFE_MS, NODE, NODE_B, Lua
 
 async def test_the_last_connection_takes_the_user_and_every_key_with_it(lua: Lua) -> None:
     """000-7, 003-7: an explicit leave removes at once; T0.6: the name goes too."""
-    epoch = (await lua.join(public='7\x1e"Ada"\x1e'))[3]
+    epoch = (await lua.join(public='7\x1e"Ada"\x1e'))[2]
     feed = await lua.feed()
     now = lua.clock.advance(1)
-    assert await lua.run("leave") == ["left", now, epoch, 2, 0, 0, 0]
+    assert await lua.run("leave") == ["left", 0, epoch, 2, 0, 0, now]
     assert await feed.read() == [[[epoch, "2", "0", "0", str(now)], ["-", "u", "7", '"Ada"', "left"]]]
     assert await lua.dump() == {}
 
 
 async def test_two_tabs_closing_one_keeps_the_user(lua: Lua) -> None:
     """T0.1."""
-    epoch = (await lua.join())[3]
+    epoch = (await lua.join())[2]
     await lua.join(connection=f"{NODE_B}d")
     feed = await lua.feed()
     now = lua.clock.now_ms
-    assert await lua.run("leave") == ["left", now, epoch, 3, 1, 1, 1]
+    assert await lua.run("leave") == ["left", 1, epoch, 3, 1, 1, now]
     assert await feed.read() == [[[epoch, "3", "1", "1", str(now)]]]
     dump = await lua.dump()
     assert dump["room:r:deadlines"] == {f"u\x1f{NODE_B}d": now + LIFE_MS}
@@ -30,12 +30,12 @@ async def test_two_tabs_closing_one_keeps_the_user(lua: Lua) -> None:
 
 
 async def test_everywhere_takes_all_connections_and_tells_the_others(lua: Lua) -> None:
-    epoch = (await lua.join())[3]
+    epoch = (await lua.join())[2]
     await lua.join(connection=f"{NODE_B}d")
     await lua.join("other", connection=f"{NODE_B}e")
     feed = await lua.feed()
     now = lua.clock.now_ms
-    assert await lua.run("leave", scope="user") == ["left", now, epoch, 4, 1, 1, 0]
+    assert await lua.run("leave", scope="user") == ["left", 0, epoch, 4, 1, 1, now]
     assert await feed.read() == [
         [
             [epoch, "4", "1", "1", str(now)],

@@ -22,7 +22,7 @@ async def reap_all(lua: Lua, **given: Any) -> int:
 
 async def test_what_a_dead_node_left_goes_with_its_reason(lua: Lua) -> None:
     """C6, T1.6: only its own connections; users with another node stay."""
-    epoch = (await lua.join("a", connection=f"{NODE}1", public='\x1e"A"\x1e'))[3]
+    epoch = (await lua.join("a", connection=f"{NODE}1", public='\x1e"A"\x1e'))[2]
     await lua.join("b", connection=f"{NODE}2")
     await lua.join("b", connection=f"{NODE_B}3")
     await lua.join("c", connection=f"{NODE_B}4")

@@ -10,7 +10,7 @@ from tests.lua.conftest import LIFE_MS, NODE, NODE_B, Lua, race
 
 async def test_what_is_past_its_deadline_goes_with_its_reason(lua: Lua) -> None:
     """001-7, 003-5."""
-    epoch = (await lua.join("idle", public='\x1e"I"\x1e'))[3]
+    epoch = (await lua.join("idle", public='\x1e"I"\x1e'))[2]
     await lua.join("gone", connection=f"{NODE_B}d")
     await lua.run("detach", user="gone", connection=f"{NODE_B}d", grace_ms=1000)
     now = lua.clock.advance(LIFE_MS)
@@ -18,7 +18,7 @@ async def test_what_is_past_its_deadline_goes_with_its_reason(lua: Lua) -> None:
     assert late[0] == "joined"
     feed = await lua.feed()
     assert await lua.run("sweep") == [
-        "swept", now, -1, epoch, 3, 0, 0, "11", f"gone\x1f~{NODE_B}d", f"idle\x1f{NODE}c",
+        "swept", -1, "11", epoch, 3, 0, 0, now, f"gone\x1f~{NODE_B}d", f"idle\x1f{NODE}c",
     ]  # fmt: skip
     assert await feed.read() == [
         [
@@ -44,13 +44,13 @@ async def test_the_deadline_itself_is_too_late(lua: Lua, early_ms: int, word: st
 
 async def test_one_of_two_tabs_expires(lua: Lua) -> None:
     """T0.1: the user stays, the number of connections falls."""
-    epoch = (await lua.join())[3]
+    epoch = (await lua.join())[2]
     lua.clock.advance(1000)
     await lua.join(connection=f"{NODE_B}d")
     feed = await lua.feed()
     now = lua.clock.advance(LIFE_MS - 1000)
     reply = await lua.run("sweep")
-    assert reply == ["swept", now, now + 1000, epoch, 3, 1, 1, "0", f"u\x1f{NODE}c"]
+    assert reply == ["swept", now + 1000, "0", epoch, 3, 1, 1, now, f"u\x1f{NODE}c"]
     assert await feed.read() == [[[epoch, "3", "1", "1", str(now)], ["x", "u", f"{NODE}c", "inactivity_timeout", ""]]]
     dump = await lua.dump()
     assert dump["due"] == {"r": now + 1000}
@@ -67,7 +67,7 @@ async def test_a_call_removes_at_most_its_limit_the_earliest_first(lua: Lua) -> 
     users: list[str] = []
     for expected in (100, 100, 50):
         reply = await lua.run("sweep", limit=100)
-        assert reply[7] == "1" * expected
+        assert reply[2] == "1" * expected
         users += [slot.split("\x1f")[0] for slot in reply[8:]]
     assert users == [f"u{n}" for n in range(250)]
     assert (await lua.run("sweep"))[0] == "clear"
@@ -80,7 +80,7 @@ async def test_twice_is_once(lua: Lua) -> None:
     await lua.run("sweep")
     before = await lua.dump()
     feed = await lua.feed()
-    assert await lua.run("sweep") == ["clear", lua.clock.now_ms, -1]
+    assert await lua.run("sweep") == ["clear", -1, lua.clock.now_ms]
     assert await lua.dump() == before
     assert await feed.read() == []
 
@@ -100,14 +100,38 @@ async def test_clear_raises_the_bound_to_the_earliest_deadline(lua: Lua) -> None
     now = lua.clock.advance(5000)
     await lua.beat(("u", f"{NODE}c"))
     assert (await lua.dump())["due"] == {"r": now - 5000 + LIFE_MS}
-    assert await lua.run("sweep") == ["clear", now, now + LIFE_MS]
+    assert await lua.run("sweep") == ["clear", now + LIFE_MS, now]
     assert (await lua.dump())["due"] == {"r": now + LIFE_MS}
 
 
 async def test_an_entry_of_a_room_that_is_gone_leaves_the_index(lua: Lua) -> None:
     await lua.redis.zadd(lua.key("due"), {"r": 5})
-    assert await lua.run("sweep") == ["clear", lua.clock.now_ms, -1]
+    assert await lua.run("sweep") == ["clear", -1, lua.clock.now_ms]
     assert await lua.dump() == {}
+
+
+async def test_a_room_that_lost_its_own_field_goes_on_under_a_new_epoch(lua: Lua) -> None:
+    """Somebody deleted it: those who are due leave all the same, and are told."""
+    epoch = (await lua.join())[2]
+    lua.clock.advance(1)
+    await lua.join("v", connection=f"{NODE}d")
+    await lua.redis.hdel(lua.key("room:r:members"), "")
+    lua.clock.advance(LIFE_MS - 1)
+    feed = await lua.feed()
+    reply = await lua.run("sweep")
+    assert (reply[0], reply[2], reply[4:7], reply[8:]) == ("swept", "1", [1, 1, 1], [f"u\x1f{NODE}c"])
+    assert reply[3] > epoch
+    [[head, entry]] = await feed.read()
+    assert (head[0], entry[:2]) == (reply[3], ["-", "u"])
+    assert (await lua.run("count"))[1:] == [reply[3], 1, 1, 1]
+
+
+async def test_times_are_written_out_in_full(lua: Lua) -> None:
+    now = 10**15
+    await lua.join(now_ms=now)
+    assert await lua.run("sweep", now_ms=now) == ["clear", now + LIFE_MS, now]
+    assert await lua.run("sweep", room="nowhere", now_ms=now) == ["clear", -1, now]
+    assert (await lua.run("sweep", now_ms=now + LIFE_MS))[6:8] == [0, now + LIFE_MS]
 
 
 async def test_every_key_keeps_its_expiry(lua: Lua) -> None:

@@ -9,25 +9,32 @@ from tests.lua.conftest import LIFE_MS, NODE, Lua
 
 
 async def test_a_changed_record_is_announced_once(lua: Lua) -> None:
-    epoch = (await lua.join(public='7\x1e"Ada"\x1e{"a":1}'))[3]
+    epoch = (await lua.join(public='7\x1e"Ada"\x1e{"a":1}'))[2]
     feed = await lua.feed()
     joined = lua.clock.now_ms
     now = lua.clock.advance(10)
-    assert await lua.run("update", name='"Bea"') == ["updated", now, epoch, 2, 1, 1]
-    assert await lua.run("update", data='{"a":[]}') == ["updated", now, epoch, 3, 1, 1]
+    assert await lua.run("update", name='"Bea"') == ["updated", epoch, 2, 1, 1, now]
+    assert await lua.run("update", data='{"a":[]}') == ["updated", epoch, 3, 1, 1, now]
     assert await feed.read() == [
         [[epoch, "2", "1", "1", str(now)], ["~", "u", str(joined), "7", '"Bea"', '{"a":1}']],
         [[epoch, "3", "1", "1", str(now)], ["~", "u", str(joined), "7", '"Bea"', '{"a":[]}']],
     ]
 
 
+async def test_what_changes_nothing_writes_nothing(lua: Lua) -> None:
+    await lua.join(public='\x1e"Ada"\x1e')
+    before = (await lua.redis.info("persistence"))["rdb_changes_since_last_save"]
+    assert (await lua.run("update", name='"Ada"'))[0] == "unchanged"
+    assert (await lua.redis.info("persistence"))["rdb_changes_since_last_save"] == before
+
+
 async def test_twice_is_once(lua: Lua) -> None:
-    epoch = (await lua.join())[3]
+    epoch = (await lua.join())[2]
     await lua.run("update", name='"Bea"', data="{}")
     before = await lua.dump()
     feed = await lua.feed()
-    assert await lua.run("update", name='"Bea"', data="{}") == ["unchanged", lua.clock.now_ms, epoch, 2, 1, 1]
-    assert await lua.run("update") == ["unchanged", lua.clock.now_ms, epoch, 2, 1, 1]
+    assert await lua.run("update", name='"Bea"', data="{}") == ["unchanged", epoch, 2, 1, 1, lua.clock.now_ms]
+    assert await lua.run("update") == ["unchanged", epoch, 2, 1, 1, lua.clock.now_ms]
     assert await lua.dump() == before
     assert await feed.read() == []
 

@@ -54,19 +54,18 @@ async def test_a_lone_beat_leaves_in_the_next_turn_of_the_loop() -> None:
     """No timer: whoever is alone does not wait for company."""
     sent: list[list[str]] = []
 
-    async def send(room: str, ttl_ms: int, slots: list[str]) -> tuple[int, list[bool]]:
+    async def send(room: str, slots: list[str]) -> list[Beat | None]:
         sent.append(slots)
-        return 5, [True] * len(slots)
+        return [Beat(5)] * len(slots)
 
     batch = HeartbeatBatch(send)
-    future = batch.beat("r", 1000, "slot")
+    future = batch.beat("r", "slot")
     for _ in range(3):
         await asyncio.sleep(0)
     assert sent == [["slot"]]
-    assert await future == (5, True)
-    second, third = batch.beat("r", 1000, "x"), batch.beat("r", 2000, "y")
-    await asyncio.gather(second, third)
-    assert sent[1:] == [["x"], ["y"]]
+    assert await future == Beat(5)
+    await asyncio.gather(batch.beat("r", "x"), batch.beat("other", "y"), batch.beat("r", "z"))
+    assert sent[1:] == [["x", "z"], ["y"]]
 
 
 async def test_a_cancelled_beat_does_not_disturb_the_others(engine: PresenceEngine) -> None:
@@ -80,12 +79,12 @@ async def test_a_cancelled_beat_does_not_disturb_the_others(engine: PresenceEngi
 
 
 async def test_an_error_reaches_every_caller_of_the_call_and_no_other() -> None:
-    async def send(room: str, ttl_ms: int, slots: list[str]) -> tuple[int, list[bool]]:
+    async def send(room: str, slots: list[str]) -> list[Beat | None]:
         if room == "bad":
             raise StoreUnavailable("gone")
-        return 5, [False] * len(slots)
+        return [None] * len(slots)
 
     batch = HeartbeatBatch(send)
-    futures = [batch.beat("bad", 1, "a"), batch.beat("good", 1, "b"), batch.beat("bad", 1, "c")]
+    futures = [batch.beat("bad", "a"), batch.beat("good", "b"), batch.beat("bad", "c")]
     answers = await asyncio.gather(*futures, return_exceptions=True)
-    assert [type(answer) for answer in answers] == [StoreUnavailable, tuple, StoreUnavailable]
+    assert [type(answer) for answer in answers] == [StoreUnavailable, type(None), StoreUnavailable]

@@ -95,6 +95,15 @@ async def test_an_error_is_its_own_callers_alone(make_pipe: MakePipe) -> None:
     assert all(isinstance(answer, ResponseError) for answer in answers[1::2])
 
 
+async def test_a_command_that_cannot_be_written_is_its_own_callers_alone(make_pipe: MakePipe) -> None:
+    pipe = make_pipe()
+    first = pipe.call("ECHO", "first")
+    for bad, error in (("\ud800", UnicodeEncodeError), ([], TypeError)):
+        with pytest.raises(error):
+            pipe.call("ECHO", bad)
+    assert [await first, await pipe.call("ECHO", "second")] == [b"first", b"second"]
+
+
 async def test_cancelled_callers_do_not_disturb_others(make_pipe: MakePipe) -> None:
     pipe = make_pipe()
     await pipe.call("PING")

@@ -70,6 +70,23 @@ async def test_a_bad_name_is_refused(engine: PresenceEngine, verb: str, name: An
     assert only(await engine.list("r")).username == "before"
 
 
+@pytest.mark.parametrize("message", ["\ud800", 5, b"x"], ids=repr)
+async def test_a_bad_message_is_refused(engine: PresenceEngine, message: Any) -> None:
+    await engine.join("r", "u", "c")
+    with pytest.raises(InvalidInput) as caught:
+        await engine.kick("r", "u", message=message)
+    assert caught.value.field == "message"
+    assert (await engine.count("r")).count == 1
+
+
+@pytest.mark.parametrize("joined_at_ms", [1500.5, -1, True, "5", None], ids=repr)
+async def test_a_bad_joined_at_is_refused(engine: PresenceEngine, joined_at_ms: Any) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        await engine.restore("r", "u", "c", joined_at_ms=joined_at_ms)
+    assert caught.value.field == "joinedAt"
+    assert (await engine.count("r")).count == 0
+
+
 def _deep() -> dict[str, Any]:
     value: dict[str, Any] = {}
     for _ in range(200_000):

@@ -14,46 +14,50 @@
 -- ARGV[4] grace_ms ms 0 = remove at once
 -- ARGV[5] life_ms ms TTL + slack, to tell the last activity from the deadline
 -- ARGV[6] now_ms ms empty = the clock of Redis
--- RETURNS {"detached", now, deadline} | {"removed", now, epoch, seq, count, connections} without grace
+-- RETURNS {"detached", deadline} | {"removed", epoch, seq, count, connections, now} without grace
 -- RETURNS {"due"} sweep first | {"absent"} not in the room, or in grace already
 -- REPEAT answers "absent": grace is not lengthened
 -- COST O(log n), 7 commands; announces nothing unless it removes
 --- @include clock
+local user, connection, grace, now = ARGV[2], ARGV[3], tonumber(ARGV[4]), clock(ARGV[6])
 --- @include room
+if due then
+  return 'due'
+end
 --- @include record
---- @include change
---- @include member
-local user, connection, grace = ARGV[2], ARGV[3], tonumber(ARGV[4])
-local now = clock(ARGV[6])
-local stored = redis.call('HMGET', MEMBERS, '', user)
-local meta = read_meta(stored[1])
-if is_due(meta, now) then
-  return {'due'}
+local joined_at, held, seen_at, public = read_record(before or '')
+if not held or not has(held, connection) then
+  return 'absent'
 end
-local record = stored[2] and read_record(stored[2])
-if not record or not has(record.connections, connection) then
-  return {'absent'}
-end
+held = without(held, connection)
 if grace == 0 then
-  remove_connection(user, record, connection)
-  local stays = record.connections ~= NO_CONNECTIONS
-  if not stays then
-    remove_user(user, shown_of(record.public), 'disconnected')
+--- @include member
+  drop(user, connection)
+  local value
+  if held == NO_CONNECTIONS then
+    remove_user(user, shown_of(public), 'disconnected')
+  else
+    value = joined_at .. '\30' .. held .. '\30' .. seen_at .. '\30' .. public
   end
   remove_gone(now)
-  return {'removed', now, publish(meta, now, stays and user, stays and write_record(record))}
+  local entries = table.concat(noted, '\29')
+--- @include change
+  return 'removed\30' .. position
 end
 local slot = user .. '\31' .. connection
 local deadline = tonumber(redis.call('ZSCORE', DEADLINES, slot))
-local seen_at = deadline - tonumber(ARGV[5])
-if seen_at > tonumber(record.seen_at ~= '' and record.seen_at or record.joined_at) then
-  record.seen_at = string.format('%d', seen_at)
+if deadline - ARGV[5] > tonumber(seen_at ~= '' and seen_at or joined_at) then
+  seen_at = string.format('%d', deadline - ARGV[5])
 end
-deadline = math.min(deadline, now + grace)
-record.connections = without(record.connections, connection) .. '~' .. connection .. '\31'
+deadline = string.format('%d', math.min(deadline, now + grace))
 -- In this order: a key that is emptied loses its expiry.
 redis.call('ZADD', DEADLINES, deadline, user .. '\31~' .. connection)
 redis.call('ZREM', DEADLINES, slot)
-note_deadline(meta, deadline)
-redis.call('HSET', MEMBERS, '', write_meta(meta), user, write_record(record))
-return {'detached', now, deadline}
+local value = joined_at .. '\30' .. held .. '~' .. connection .. '\31\30' .. seen_at .. '\30' .. public
+if tonumber(deadline) < tonumber(bound) then
+  redis.call('ZADD', DUE, deadline, ROOM)
+  redis.call('HSET', MEMBERS, '', string.format('%s\31%d\31%d\31%d', epoch, seq, deadline, kept), user, value)
+else
+  redis.call('HSET', MEMBERS, user, value)
+end
+return 'detached\30' .. deadline

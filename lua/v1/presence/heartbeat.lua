@@ -1,55 +1,60 @@
 #!lua flags=allow-oom
 -- Move the deadlines of living connections of one room to now + TTL; tell which are no longer there.
 -- KEYS[1] deadlines zset user␟connection → deadline, ms
--- KEYS[2] partition stem prefix of the partition's keys
--- ARGV[1] room text room id
--- ARGV[2] ttl_ms ms life without a heartbeat
--- ARGV[3] slack_ms ms a deadline that would move by less stays where it is
--- ARGV[4] now_ms ms empty = the clock of Redis
--- ARGV[5...] slots text user␟connection, at most 1000
+-- ARGV[1] ttl_ms ms life without a heartbeat
+-- ARGV[2] slack_ms ms a deadline that would move by less stays where it is
+-- ARGV[3] now_ms ms empty = the clock of Redis
+-- ARGV[4...] slots text user␟connection, at most 1000
 -- RETURNS {"beat", now, alive} alive = one digit a slot, 1 alive, 0 due or absent
 -- REPEAT changes nothing within the slack
 -- COST O(k log n) for k slots; 2 commands, one when all lie within the slack
 --- @include clock
-local now, slack = clock(ARGV[4]), tonumber(ARGV[3])
-local life, renew_before = ARGV[2] + slack, now + ARGV[2]
+local now, count = clock(ARGV[3]), #ARGV - 3
+local life, renew_before = ARGV[1] + ARGV[2], now + ARGV[1]
 -- A deadline below this was written in an earlier half life. The first write of a slot in each half life also renews the
 -- keys' own expiry, so no write has to ask for it.
 local this_half = now - now % (life / 2) + life
-local slots, scores = ARGV, redis.call('ZMSCORE', KEYS[1], unpack(ARGV, 5))
-local alive, moves, n, target, stale = {}, {}, 0, nil, nil
-for i = 1, #scores do
-  local score = scores[i] and scores[i] + 0 or 0
-  if score > now then
-    alive[i] = '1'
-    if score < renew_before then
-      -- As text: a number would be written out as a fraction, once a slot.
-      target = target or string.format('%d', now + life)
-      moves[n + 1], moves[n + 2] = target, slots[i + 4]
+local alive, stale
+if count == 1 then
+  -- The call of a lone client, without the tables that many need.
+  local score = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[4]) or 0)
+  alive = score > now and '1' or '0'
+  if score > now and score < renew_before then
+    -- As text: Redis writes a number out the slow way, as a fraction.
+    redis.call('ZADD', KEYS[1], string.format('%d', now + life), ARGV[4])
+    stale = score < this_half and { ARGV[4] }
+  end
+else
+  local scores, digits, moves, n = redis.call('ZMSCORE', KEYS[1], unpack(ARGV, 4)), {}, {}, 0
+  local target = string.format('%d', now + life)
+  for i = 1, count do
+    local score = scores[i] and scores[i] + 0 or 0
+    digits[i] = score > now and '1' or '0'
+    if score > now and score < renew_before then
+      moves[n + 1], moves[n + 2] = target, ARGV[i + 3]
       n = n + 2
       if score < this_half then
         stale = stale or {}
-        stale[#stale + 1] = slots[i + 4]
+        stale[#stale + 1] = ARGV[i + 3]
       end
     end
-  else
-    alive[i] = '0'
   end
-end
-if n > 0 then
-  redis.call('ZADD', KEYS[1], unpack(moves))
+  if n > 0 then
+    redis.call('ZADD', KEYS[1], unpack(moves))
+  end
+  alive = table.concat(digits)
 end
 if stale then
-  local room = KEYS[2] .. 'room:' .. ARGV[1]
-  local keys = { [KEYS[1]] = true, [room .. ':members'] = true, [room .. ':roster'] = true,
-    [KEYS[2] .. 'due'] = true, [KEYS[2] .. 'rooms'] = true }
+  local partition, room = string.match(KEYS[1], '^(.-{%d+}:)(room:.*:)deadlines$')
+  local keys = { [KEYS[1]] = true, [partition .. room .. 'members'] = true, [partition .. room .. 'roster'] = true,
+    [partition .. 'due'] = true, [partition .. 'rooms'] = true }
   for _, slot in ipairs(stale) do
     local user, node = string.match(slot, '^([^\31]*)\31(........)')
-    keys[KEYS[2] .. 'user:' .. user] = true
-    keys[KEYS[2] .. 'node:' .. node] = true
+    keys[partition .. 'user:' .. user] = true
+    keys[partition .. 'node:' .. node] = true
   end
   for key in pairs(keys) do
     redis.call('PEXPIRE', key, 2 * life, 'GT')
   end
 end
-return {'beat', now, table.concat(alive)}
+return 'beat\30' .. string.format('%d', now) .. '\30' .. alive

@@ -16,98 +16,91 @@
 -- ARGV[6] bounds text capacity,connections,rooms: most users here, live connections of the user here, rooms of the user; 0, empty = no bound
 -- ARGV[7] mode word join; adopt: only where the user is already present; a joinedAt in ms: join as of then, after a loss of data
 -- ARGV[8] now_ms ms empty = the clock of Redis
--- RETURNS {"joined"|"rejoined", now, joinedAt, epoch, seq, count, connections}
+-- RETURNS {"joined"|"rejoined", joinedAt, epoch, seq, count, connections, now}
 -- RETURNS {"due"} sweep first | {"full", count} | {"limited", "connections"|"rooms"} a bound of the user
 -- RETURNS {"absent", reason} adopt found nobody; why, when still known
 -- REPEAT renews the deadline, announces nothing
 -- COST O(log n), 12–18 commands
 --- @include clock
+local user, connection, mode, life, now = ARGV[2], ARGV[3], ARGV[7], tonumber(ARGV[5]), clock(ARGV[8])
 --- @include room
---- @include expiry
---- @include record
---- @include change
-local user, connection, adopting, life = ARGV[2], ARGV[3], ARGV[7] == 'adopt', tonumber(ARGV[5])
-local now = clock(ARGV[8])
-local capacity, most_connections, most_rooms = string.match(ARGV[6] ~= '' and ARGV[6] or '0,0,0', '^(%d+),(%d+),(%d+)$')
-assert(most_rooms, 'BADARG bounds')
-local meta, before, record = unpack(redis.call('HMGET', MEMBERS, '', user), 1, 2)
-meta = read_meta(meta)
-if is_due(meta, now) then
-  return {'due'}
+if due then
+  return 'due'
 end
--- Numbers are handed on as text: Redis writes one out the slow way, as a fraction.
-local now_text, deadline = string.format('%d', now), string.format('%d', now + life)
+assert(#connection > 8, 'BADARG connection')
+local capacity, most_connections, most_rooms = '0', '0', '0'
+if ARGV[6] ~= '' then
+  capacity, most_connections, most_rooms = string.match(ARGV[6], '^(%d+),(%d+),(%d+)$')
+  assert(most_rooms, 'BADARG bounds')
+end
+local joined_at, held, public, shown, _
 if before then
-  record = read_record(before)
-  if adopting and has(record.connections, '~' .. connection) then
-    return {'absent', ''}
+--- @include record
+--- @include public
+  joined_at, held, _, public = read_record(before)
+  if mode == 'adopt' and has(held, '~' .. connection) then
+    return 'absent\30'
   end
-  if most_connections ~= '0' and not has(record.connections, connection) then
-    local _, held = string.gsub(record.connections, '\31[^~\31]', '')
-    if held >= tonumber(most_connections) then
-      return {'limited', 'connections'}
+  if most_connections ~= '0' and not has(held, connection) then
+    local _, live = string.gsub(held, '\31[^~\31]', '')
+    if live >= tonumber(most_connections) then
+      return 'limited\30connections'
     end
   end
-elseif adopting then
-  return {'absent', redis.call('HGET', removed_key(), user) or ''}
+  shown = mode == 'adopt' and public
+    or renewed_public(public, string.match(ARGV[4], '^([^\30]*)\30([^\30]*)\30(.*)$'))
+elseif mode == 'adopt' then
+  return 'absent\30' .. (redis.call('HGET', PARTITION .. 'room:' .. ROOM .. ':removed', user) or '')
 else
   local count = capacity ~= '0' and redis.call('HLEN', MEMBERS) - 1 or -1
   if count >= tonumber(capacity) then
-    return {'full', count}
+    return 'full\30' .. count
   end
   if KEYS[8] and most_rooms ~= '0' and redis.call('HLEN', KEYS[8]) >= tonumber(most_rooms) then
-    return {'limited', 'rooms'}
+    return 'limited\30rooms'
   end
-  record = { joined_at = tonumber(ARGV[7]) and ARGV[7] or now_text, connections = NO_CONNECTIONS, public = '\30\30' }
+  assert(string.find(ARGV[4], '\30[^\30]*\30'), 'BADARG public')
+  joined_at, held = tonumber(mode) and mode or string.format('%d', now), '\31'
+  shown = string.sub(ARGV[4], -3) == '\30{}' and string.sub(ARGV[4], 1, -3) or ARGV[4]
 end
 
-local public = record.public
-if not adopting then
-  record.public = renewed_public(public, string.match(ARGV[4], '^([^\30]*)\30([^\30]*)\30(.*)$'))
-end
-record.seen_at = ''
-local added, node = 0, node_key(connection)
+-- As text: Redis writes a number out the slow way, as a fraction.
+local deadline, added = string.format('%d', now + life), 0
 -- Before the removals: a key that is emptied loses its expiry.
 redis.call('ZADD', DEADLINES, 'GT', deadline, user .. '\31' .. connection)
-if string.find(record.connections, '\31~', 1, true) then
+if before and string.find(held, '\31~', 1, true) then
 --- @include member
-  for token in string.gmatch(record.connections, '\31(~[^\31]+)') do
+  held = string.gsub(held, '\31(~[^\31]+)', function(token)
     drop(user, token)
-  end
-  record.connections = string.gsub(record.connections, '\31~[^\31]+', '')
+    return ''
+  end)
   remove_gone(now)
   added = -#gone.slots
 end
-if not has(record.connections, connection) then
-  record.connections = record.connections .. connection .. '\31'
+local node = PARTITION .. 'node:' .. string.sub(connection, 1, 8)
+if not string.find(held, '\31' .. connection .. '\31', 1, true) then
+  held = held .. connection .. '\31'
   added = added + 1
   redis.call('HINCRBY', node, ROOM, 1)
 end
-keep(node, life)
 
-meta = meta or new_meta()
-local renewing, epoch, seq, count, connections = must_keep(meta, now, life), nil, nil, nil, nil
-note_deadline(meta, now + life)
-local value = write_record(record)
+--- @include birth
+-- See expiry.lua, which acts on it once the keys are there.
+local renewing = tonumber(kept) < now + 1.5 * life
+kept = renewing and now + 2 * life or kept
+if now + life < tonumber(bound) then
+  bound = deadline
+  redis.call('ZADD', DUE, deadline, ROOM)
+end
+local value = joined_at .. '\30' .. held .. '\30\30' .. shown
+local sign = not before and '+' or shown ~= public and '~'
+local entries = sign and '\29' .. sign .. '\30' .. user .. '\30' .. joined_at .. '\30' .. shown or added ~= 0 and '' or nil
 if not before then
-  redis.call('ZADD', ROSTER, record.joined_at, user)
+  redis.call('ZADD', ROSTER, joined_at, user)
   if KEYS[8] then
-    redis.call('HSET', KEYS[8], ROOM, record.joined_at)
+    redis.call('HSET', KEYS[8], ROOM, joined_at)
   end
-  note_member('+', user, record)
-elseif record.public ~= public then
-  note_member('~', user, record)
 end
-if #entries > 0 or added ~= 0 then
-  epoch, seq, count, connections = publish(meta, now, user, value)
-else
-  redis.call('HSET', MEMBERS, '', write_meta(meta), user, value)
-  epoch, seq, count, connections = position(meta)
-end
-if renewing then
-  keep_room(life)
-end
-if KEYS[8] then
-  keep(KEYS[8], life)
-end
-return {before and 'rejoined' or 'joined', now, tonumber(record.joined_at), epoch, seq, count, connections}
+--- @include change
+--- @include expiry
+return (before and 'rejoined\30' or 'joined\30') .. joined_at .. '\30' .. position

@@ -12,34 +12,29 @@
 -- ARGV[2] user text user id
 -- ARGV[3] message json what the user is told; empty = the usual text
 -- ARGV[4] now_ms ms empty = the clock of Redis
--- RETURNS {"kicked", now, epoch, seq, count, connections, connection, …} the connections put out
+-- RETURNS {"kicked", epoch, seq, count, connections, now, connection, …} the connections put out
 -- RETURNS {"due"} sweep first | {"absent"} the user was not in the room
 -- REPEAT answers "absent"
 -- COST O(k log n) for the user's k connections
 --- @include clock
+local user, now = ARGV[2], clock(ARGV[4])
 --- @include room
+if due then
+  return 'due'
+elseif not before then
+  return 'absent'
+end
 --- @include record
---- @include change
 --- @include member
-local user = ARGV[2]
-local now = clock(ARGV[4])
-local stored = redis.call('HMGET', MEMBERS, '', user)
-local meta = read_meta(stored[1])
-if is_due(meta, now) then
-  return {'due'}
-end
-if not stored[2] then
-  return {'absent'}
-end
-local record = read_record(stored[2])
-for token in string.gmatch(record.connections, '[^\31]+') do
+local _, held, _, public = read_record(before)
+local put_out = {}
+for token in string.gmatch(held, '[^\31]+') do
   drop(user, token)
   note_connection(user, token, 'kicked', ARGV[3])
+  put_out[#put_out + 1] = '\30' .. string.match(token, '^~?(.*)$')
 end
-remove_user(user, shown_of(record.public), 'kicked')
+remove_user(user, shown_of(public), 'kicked')
 remove_gone(now)
-local answer = {'kicked', now, publish(meta, now)}
-for _, slot in ipairs(gone.slots) do
-  answer[#answer + 1] = string.match(slot, '\31~?(.*)$')
-end
-return answer
+local value, entries = nil, table.concat(noted, '\29')
+--- @include change
+return 'kicked\30' .. position .. table.concat(put_out)

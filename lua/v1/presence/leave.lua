@@ -13,47 +13,48 @@
 -- ARGV[3] connection text node and connection id
 -- ARGV[4] scope word connection, or user: every connection of the user
 -- ARGV[5] now_ms ms empty = the clock of Redis
--- RETURNS {"left", now, epoch, seq, count, connections, stays} stays = 1 while the user has other connections
+-- RETURNS {"left", stays, epoch, seq, count, connections, now} stays = 1 while the user has other connections
 -- RETURNS {"due"} sweep first | {"absent"} the connection was not in the room
 -- REPEAT answers "absent"
 -- COST O(log n), 10–14 commands
 --- @include clock
+local user, connection, now = ARGV[2], ARGV[3], clock(ARGV[5])
 --- @include room
---- @include record
---- @include change
---- @include member
-local user, connection = ARGV[2], ARGV[3]
-local now = clock(ARGV[5])
-local stored = redis.call('HMGET', MEMBERS, '', user)
-local meta = read_meta(stored[1])
-if is_due(meta, now) then
-  return {'due'}
+if due then
+  return 'due'
+elseif not before then
+  return 'absent'
 end
-local record = stored[2] and read_record(stored[2])
-local own = record and (has(record.connections, connection) and connection
-  or has(record.connections, '~' .. connection) and '~' .. connection)
+--- @include record
+--- @include member
+local joined_at, held, seen_at, public = read_record(before)
+local own = has(held, connection) and connection or has(held, '~' .. connection) and '~' .. connection
 if not own then
-  return {'absent'}
+  return 'absent'
 end
 if ARGV[4] == 'user' then
-  for token in string.gmatch(record.connections, '[^\31]+') do
+  for token in string.gmatch(held, '[^\31]+') do
     drop(user, token)
     if token ~= own then
       note_connection(user, token, 'left', '')
     end
   end
-  record.connections = NO_CONNECTIONS
+  held = NO_CONNECTIONS
 else
-  remove_connection(user, record, own)
+  drop(user, own)
+  held = without(held, own)
 end
-local stays = record.connections ~= NO_CONNECTIONS
-if not stays then
-  remove_user(user, shown_of(record.public), 'left')
+local value
+if held == NO_CONNECTIONS then
+  remove_user(user, shown_of(public), 'left')
+else
+  value = joined_at .. '\30' .. held .. '\30' .. seen_at .. '\30' .. public
 end
 if #gone.slots > 1 then
   -- The user's other sockets may miss the notice: their next heartbeat is told.
   gone.reasons = {user, 'left'}
 end
 remove_gone(now)
-local epoch, seq, count, connections = publish(meta, now, stays and user, stays and write_record(record))
-return {'left', now, epoch, seq, count, connections, stays and 1 or 0}
+local entries = table.concat(noted, '\29')
+--- @include change
+return 'left\30' .. (value and 1 or 0) .. '\30' .. position

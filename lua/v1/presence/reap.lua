@@ -20,43 +20,41 @@
 -- REPEAT finds nothing more to remove
 -- COST O(limit log n)
 --- @include clock
+local user, node, reason, now = '', ARGV[2], ARGV[3], clock(ARGV[7])
 --- @include room
---- @include record
---- @include roster
---- @include change
---- @include member
-local node, reason, now = ARGV[2], ARGV[3], clock(ARGV[7])
-local meta = read_meta(redis.call('HGET', MEMBERS, ''))
-if is_due(meta, now) then
+if due then
   return {'due'}
 end
-local held = PARTITION .. 'node:' .. node
+--- @include record
+--- @include roster
+--- @include member
+local noted_by_node = PARTITION .. 'node:' .. node
 local first = ARGV[4] == '' and 0 or first_after(ROSTER, ARGV[4], ARGV[5])
 local page = redis.call('ZRANGE', ROSTER, first, first + ARGV[6] - 1, 'WITHSCORES')
-if #page == 0 or redis.call('HEXISTS', held, ROOM) == 0 then
-  redis.call('HDEL', held, ROOM)
+if #page == 0 or redis.call('HEXISTS', noted_by_node, ROOM) == 0 then
+  redis.call('HDEL', noted_by_node, ROOM)
   return {'reaped', now, 0, '', 0}
 end
 local users = {}
 for i = 1, #page, 2 do
   users[#users + 1] = page[i]
 end
-local stored = redis.call('HMGET', MEMBERS, unpack(users))
 local stay = {}
-for i = 1, #users do
-  local user, record = users[i], read_record(stored[i])
-  local connections = record.connections
-  for token in string.gmatch(connections, '[^\31]+') do
+for i, record in ipairs(redis.call('HMGET', MEMBERS, unpack(users))) do
+  local joined_at, held, seen_at, public = read_record(record)
+  local left = held
+  for token in string.gmatch(held, '[^\31]+') do
     if string.match(token, '^~?(........)') == node then
-      remove_connection(user, record, token)
-      note_connection(user, token, reason, '')
+      left = without(left, token)
+      drop(users[i], token)
+      note_connection(users[i], token, reason, '')
     end
   end
-  if record.connections == NO_CONNECTIONS then
-    remove_user(user, shown_of(record.public), reason)
-  elseif record.connections ~= connections then
-    stay[#stay + 1] = user
-    stay[#stay + 1] = write_record(record)
+  if left == NO_CONNECTIONS then
+    remove_user(users[i], shown_of(public), reason)
+  elseif left ~= held then
+    stay[#stay + 1] = users[i]
+    stay[#stay + 1] = joined_at .. '\30' .. left .. '\30' .. seen_at .. '\30' .. public
   end
 end
 if #gone.slots > 0 then
@@ -64,6 +62,7 @@ if #gone.slots > 0 then
   if #stay > 0 then
     redis.call('HSET', MEMBERS, unpack(stay))
   end
-  publish(meta, now)
+  local value, entries = nil, table.concat(noted, '\29')
+--- @include change
 end
 return {'reaped', now, tonumber(page[#page]), page[#page - 1], #gone.slots}

@@ -13,29 +13,27 @@
 -- ARGV[4] name json the new name; empty = as it was
 -- ARGV[5] data json the new data; empty = as it was
 -- ARGV[6] now_ms ms empty = the clock of Redis
--- RETURNS {"updated"|"unchanged", now, epoch, seq, count, connections}
+-- RETURNS {"updated"|"unchanged", epoch, seq, count, connections, now}
 -- RETURNS {"due"} sweep first | {"absent"} the connection is not in the room
 -- REPEAT answers "unchanged"
 -- COST O(log n), 7 commands
 --- @include clock
+local user, connection, now = ARGV[2], ARGV[3], clock(ARGV[6])
 --- @include room
+if due then
+  return 'due'
+end
 --- @include record
+--- @include public
+local joined_at, held, seen_at, public = read_record(before or '')
+if not held or not has(held, connection) then
+  return 'absent'
+end
+local renewed = renewed_public(public, string.match(public, '^[^\30]*'), ARGV[4], ARGV[5])
+local value, entries
+if renewed ~= public then
+  value = joined_at .. '\30' .. held .. '\30' .. seen_at .. '\30' .. renewed
+  entries = '\29~\30' .. user .. '\30' .. joined_at .. '\30' .. renewed
+end
 --- @include change
-local user, connection = ARGV[2], ARGV[3]
-local now = clock(ARGV[6])
-local stored = redis.call('HMGET', MEMBERS, '', user)
-local meta = read_meta(stored[1])
-if is_due(meta, now) then
-  return {'due'}
-end
-local record = stored[2] and read_record(stored[2])
-if not record or not has(record.connections, connection) then
-  return {'absent'}
-end
-local public = renewed_public(record.public, string.match(record.public, '^[^\30]*'), ARGV[4], ARGV[5])
-if public == record.public then
-  return {'unchanged', now, position(meta)}
-end
-record.public = public
-note_member('~', user, record)
-return {'updated', now, publish(meta, now, user, write_record(record))}
+return (entries and 'updated\30' or 'unchanged\30') .. position
