@@ -43,7 +43,7 @@ class Codec:
     @staticmethod
     def loads(text: str | bytes, **_: Any) -> Any:
         try:
-            return json.loads(text, parse_int=_integer)
+            return _DECODER.decode(text if isinstance(text, str) else text.decode())
         except RecursionError:
             raise ValueError("nested too deeply") from None
 
@@ -53,10 +53,18 @@ def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= _INTEGER_DIGITS else float(digits)
 
 
+_DECODER: Final = json.JSONDecoder(parse_int=_integer)
+
+
 def event_packet(event: str, data: Any, namespace: str) -> engineio_packet.Packet:
     """One event, encoded once for however many sockets."""
-    head = str(packet.EVENT) + (f"{namespace}," if namespace != "/" else "")
-    return engineio_packet.Packet(engineio_packet.MESSAGE, head + Codec.dumps([event, data]))
+    return _message(packet.EVENT, namespace, "", [event, data])
+
+
+def _message(kind: int, namespace: str, id: int | str, values: list[Any]) -> engineio_packet.Packet:
+    """A packet without attachments; the library's own would walk through all values to look for some."""
+    place = f"{namespace}," if namespace != "/" else ""
+    return engineio_packet.Packet(engineio_packet.MESSAGE, f"{kind}{place}{id}{Codec.dumps(values)}")
 
 
 class LocalManager(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has no types
@@ -164,7 +172,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socket
             await self._acknowledge(eio_sid, namespace, id, [body])
 
     async def _acknowledge(self, eio_sid: str, namespace: str, id: int, values: list[Any]) -> None:
-        await self._send_packet(eio_sid, packet.Packet(packet.ACK, namespace=namespace, id=id, data=values))
+        await self._send_eio_packet(eio_sid, _message(packet.ACK, namespace, id, values))
 
     async def _answer_unreadable(self, eio_sid: str, namespace: str | None = None, id: int | None = None) -> None:
         namespace = namespace or "/"
@@ -174,8 +182,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socket
         message = "payload must be an event with an object"
         error = {"code": "invalid_input", "message": message, "field": "payload", "retryable": False}
         if id is not None:
-            answer = packet.Packet(packet.ACK, namespace=namespace, id=id, data=[{"ok": False, "error": error}])
-            await self._send_packet(eio_sid, answer)
+            await self._acknowledge(eio_sid, namespace, id, [{"ok": False, "error": error}])
         await self.emit(
             "error", {"code": "invalid_input", "message": message, "event": None}, to=sid, namespace=namespace
         )
