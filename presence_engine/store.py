@@ -12,7 +12,7 @@ from presence_engine.feed import Feed
 from presence_engine.scripts import ScriptLibrary
 from presence_engine.topology import topology
 
-# A reply that comes as one text instead of an array, which costs Redis about a µs more.
+# A reply that comes as one text instead of an array, which costs Redis 0.5–0.8 µs more.
 FIELD: Final = b"\x1e"
 
 # Redis is there but cannot serve now: it loads, lost its master, is a replica, is full, is busy, or moves a slot.
