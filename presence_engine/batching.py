@@ -59,6 +59,8 @@ class Pipe:
                 await connection.disconnect(nowait=True)
                 return
             self._connection = connection
+            # Lateness is `_watch`'s to notice: with a timeout of its own the connection makes a task for every write.
+            connection.socket_timeout = None
             self._tasks = [
                 asyncio.create_task(self._read(connection), name="redis-pipe-reader"),
                 asyncio.create_task(self._watch(), name="redis-pipe-watch"),
