@@ -20,7 +20,7 @@
 -- RETURNS {"due"} sweep first | {"full", count} | {"limited", "connections"|"rooms"} a bound of the user
 -- RETURNS {"absent", reason} adopt found nobody; why, when still known
 -- REPEAT renews the deadline, announces nothing
--- COST O(log n), 12–18 commands
+-- COST O(log n), 7–11 commands, up to 15 with the index; 25 for the first of a room
 --- @include clock
 local user, connection, mode, life, now = ARGV[2], ARGV[3], ARGV[7], tonumber(ARGV[5]), clock(ARGV[8])
 --- @include room

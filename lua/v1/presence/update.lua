@@ -16,7 +16,7 @@
 -- RETURNS {"updated"|"unchanged", epoch, seq, count, connections, now}
 -- RETURNS {"due"} sweep first | {"absent"} the connection is not in the room
 -- REPEAT answers "unchanged"
--- COST O(log n), 7 commands
+-- COST O(log n), 7 commands, 4 when nothing changes
 --- @include clock
 local user, connection, now = ARGV[2], ARGV[3], clock(ARGV[6])
 --- @include room
