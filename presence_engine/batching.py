@@ -16,8 +16,11 @@ from presence_engine.models import Beat
 
 MAX_BEATS: Final = 1000
 
-_Waiting = tuple[str, "asyncio.Future[Beat | None]"]
+# So many callers in step leave as two halves; fewer would not be worth a second call.
+IN_STEP: Final = 50
 
+# The slots of one room, and whom each of them answers.
+_Waiting = tuple[list[str], "list[asyncio.Future[Beat | None]]"]
 
 # The last two say that a connection was closed by the time something is written to it: uvloop's way, and redis-py's
 # when its reader was the first to notice.
@@ -167,7 +170,10 @@ def _reason(error: BaseException) -> str:
 
 
 class HeartbeatBatch:
-    """Collects the heartbeats of one loop tick; each room's leave in calls of at most 1,000.
+    """Collects the heartbeats of one loop tick; each room's leave in one call, above 1,000 in several.
+
+    Callers who beat again the moment they are answered are in step: they all wait while Redis works, and Redis waits
+    while they work. From fifty on, half of them leave a tick later, and from then on the two take turns.
 
     `send(room, slots)` returns a Beat a slot, None for one that is not alive; its error reaches every caller of that
     call.
@@ -175,35 +181,52 @@ class HeartbeatBatch:
 
     def __init__(self, send: Callable[[str, list[str]], Awaitable[Sequence[Beat | None]]]) -> None:
         self._send = send
-        self._waiting: dict[str, list[_Waiting]] = {}
+        self._waiting: dict[str, _Waiting] = {}
+        self._answered: set[str] = set()
+        self._loop: asyncio.AbstractEventLoop
         self._sending: set[asyncio.Task[None]] = set()
 
     def beat(self, room: str, slot: str) -> "asyncio.Future[Beat | None]":
         """Return what `send` says of the slot, once the room's call is answered."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Beat | None] = loop.create_future()
         if not self._waiting:
-            loop.call_soon(self._flush)
-        self._waiting.setdefault(room, []).append((slot, future))
+            # Asked for once a tick: the question costs a system call.
+            self._loop = asyncio.get_running_loop()
+            self._loop.call_soon(self._flush)
+        future: asyncio.Future[Beat | None] = self._loop.create_future()
+        waiting = self._waiting.get(room)
+        if waiting is None:
+            waiting = self._waiting[room] = ([], [])
+        waiting[0].append(slot)
+        waiting[1].append(future)
         return future
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, {}
-        for room, beats in waiting.items():
-            for start in range(0, len(beats), MAX_BEATS):
-                task = asyncio.create_task(self._call(room, beats[start : start + MAX_BEATS]))
+        for room, (slots, futures) in waiting.items():
+            end = len(slots)
+            if end >= IN_STEP and room in self._answered:
+                end //= 2
+                self._waiting[room] = (slots[end:], futures[end:])
+            for start in range(0, end, MAX_BEATS):
+                stop = min(start + MAX_BEATS, end)
+                task = asyncio.create_task(self._call(room, slots[start:stop], futures[start:stop]))
                 self._sending.add(task)
                 task.add_done_callback(self._sending.discard)
+        if self._waiting:
+            self._loop.call_soon(self._flush)
 
-    async def _call(self, room: str, beats: list[_Waiting]) -> None:
+    async def _call(self, room: str, slots: list[str], futures: "list[asyncio.Future[Beat | None]]") -> None:
         try:
-            answers = await self._send(room, [slot for slot, _ in beats])
+            answers = await self._send(room, slots)
         except Exception as error:
-            for _, future in beats:
+            for future in futures:
                 if not future.done():
                     future.set_exception(error)
                     future.exception()
             return
-        for (_, future), answer in zip(beats, answers, strict=True):
+        for future, answer in zip(futures, answers, strict=True):
             if not future.done():
                 future.set_result(answer)
+        # Callers go on in the next turn of the loop, and what they beat then leaves in the turn after it.
+        self._answered.add(room)
+        self._loop.call_soon(self._loop.call_soon, self._answered.discard, room)

@@ -199,7 +199,7 @@ class PresenceEngine:
     async def heartbeat(
         self, room: Id, user: Id, connection: str, *, adopt: bool = True, now_ms: int | None = None
     ) -> Beat | Absent:
-        """Move a connection's deadline to now + TTL; the heartbeats of one loop tick and room are one call.
+        """Move a connection's deadline to now + TTL; the heartbeats of one loop tick and room share a call.
 
         A connection that is not there takes a place only where the same user is still alive (`adopted`; not with
         adopt=False). Else it is Absent, with the reason when still known: a heartbeat brings nobody back.

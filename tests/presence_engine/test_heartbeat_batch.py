@@ -68,6 +68,30 @@ async def test_a_lone_beat_leaves_in_the_next_turn_of_the_loop() -> None:
     assert sent[1:] == [["x", "z"], ["y"]]
 
 
+async def test_callers_in_step_leave_in_two_halves_and_a_burst_in_one() -> None:
+    """Whoever beats again at once keeps Redis and the process waiting for each other; a burst does not."""
+    sent: list[tuple[str, int]] = []
+
+    async def send(room: str, slots: list[str]) -> list[Beat | None]:
+        sent.append((room, len(slots)))
+        await asyncio.sleep(0.01)
+        return [Beat(5)] * len(slots)
+
+    batch = HeartbeatBatch(send)
+
+    async def caller(room: str, slot: str) -> None:
+        for _ in range(3):
+            await batch.beat(room, slot)
+
+    await asyncio.gather(*(caller("r", f"u{n}") for n in range(50)), *(caller("few", f"u{n}") for n in range(49)))
+    assert [size for room, size in sent if room == "r"] == [50, 25, 25, 25, 25]
+    assert [size for room, size in sent if room == "few"] == [49, 49, 49]
+    sent.clear()
+    await asyncio.sleep(0)
+    await asyncio.gather(*(batch.beat("r", f"u{n}") for n in range(50)))
+    assert sent == [("r", 50)]
+
+
 async def test_a_cancelled_beat_does_not_disturb_the_others(engine: PresenceEngine) -> None:
     await asyncio.gather(*(engine.join("r", f"u{n}", "c") for n in range(10)))
     tasks = [asyncio.ensure_future(engine.heartbeat("r", f"u{n}", "c")) for n in range(10)]
