@@ -17,13 +17,13 @@
 -- RETURNS {"full", items} nothing changed
 -- REPEAT answers "duplicate": within half a second by what it says, later by its id
 -- COST O(n) for n action items: the change shows all of them; 15 commands
---- @include clock
 --- @include board
 --- @include action
 local WINDOW_MS = 500
 local limit, id = tonumber(ARGV[3]), ARGV[4]
 assert(TTL and limit and id ~= '' and string.match(ARGV[5], '^[^\30]+\30[^\30]+\30[^\30]+\30[^\30]+$'), 'BADARG item')
-local now = clock(NOW)
+local now = NOW
+--- @include clock
 local board = open_board(now)
 local digest = redis.sha1hex(ARGV[6])
 

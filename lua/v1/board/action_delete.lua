@@ -13,12 +13,12 @@
 -- RETURNS {"absent"} there is no such item
 -- REPEAT answers "absent"
 -- COST O(n) for n action items: the change shows those that are left; 11 commands
---- @include clock
 --- @include board
 --- @include action
 assert(TTL and #ARGV == 3, 'BADARG id')
 local id = ARGV[3]
-local now = clock(NOW)
+local now = NOW
+--- @include clock
 local board = open_board(now)
 if redis.call('HDEL', ACTIONS, id) == 0 then
   return { 'absent' }

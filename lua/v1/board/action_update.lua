@@ -16,12 +16,12 @@
 -- RETURNS {"absent"} there is no such item
 -- REPEAT answers "unchanged"
 -- COST O(n) for n action items: the change shows all of them; 12 commands
---- @include clock
 --- @include board
 --- @include action
 assert(TTL and #ARGV == 6, 'BADARG item')
 local id = ARGV[3]
-local now = clock(NOW)
+local now = NOW
+--- @include clock
 local board = open_board(now)
 local before = redis.call('HGET', ACTIONS, id)
 if not before then

@@ -16,11 +16,11 @@
 -- RETURNS {"full", items} there is no room for all that are missing, nothing changed
 -- REPEAT answers "kept"
 -- COST O(k) for k items, 12 commands, two more a 500; O(n) for n items of the board when a first layout is ignored
---- @include clock
 --- @include board
 local limit, mode = tonumber(ARGV[3]), ARGV[4]
 assert(TTL and limit and (mode == 'missing' or mode == 'init') and #ARGV % 2 == 1, 'BADARG places')
-local now = clock(NOW)
+local now = NOW
+--- @include clock
 local board = open_board(now)
 local count = redis.call('HLEN', POSITIONS)
 if mode == 'init' and count > 0 then

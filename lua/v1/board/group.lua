@@ -16,10 +16,10 @@
 -- RETURNS {"stale", now, createdAt, version, updatedAt, timestamp, itemGroups, signatureColors} what holds instead; nothing changed
 -- REPEAT groups the same again, under a new version
 -- COST O(1) in the number of items; 11 commands
---- @include clock
 --- @include board
 assert(TTL and #ARGV == 6, 'BADARG grouping')
-local now = clock(NOW)
+local now = NOW
+--- @include clock
 local given = tonumber(ARGV[4])
 if not given or given ~= given or given > now then
   given = now

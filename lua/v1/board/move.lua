@@ -14,11 +14,11 @@
 -- RETURNS {"full", items} none was accepted
 -- REPEAT puts the items where they are, under new versions
 -- COST O(k) for k moves; 11 commands, one more a 500 moves, one more a move when the board may be full
---- @include clock
 --- @include board
 local limit = tonumber(ARGV[3])
 assert(TTL and limit and #ARGV > 3 and #ARGV % 3 == 0, 'BADARG moves')
-local now = clock(NOW)
+local now = NOW
+--- @include clock
 local board = open_board(now)
 local space = limit - redis.call('HLEN', POSITIONS)
 local crowded = space < (#ARGV - 3) / 3

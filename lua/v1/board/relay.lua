@@ -8,10 +8,10 @@
 -- RETURNS {"relayed", now, createdAt, version, updatedAt} where the board stands, zeros without one; nothing changed
 -- REPEAT tells it again
 -- COST O(1), 2 commands
---- @include clock
 local event, payload = ARGV[2], ARGV[3]
 assert(#ARGV == 3 and string.match(event, '^[%l-]+$') and string.match(payload, '^[^%z\1-\31]+$'), 'BADARG payload')
-local now = clock(ARGV[1])
+local now = ARGV[1]
+--- @include clock
 local stand = redis.call('HMGET', KEYS[1], 'createdAt', 'version', 'updatedAt')
 local created, version, updated = stand[1] or '0', stand[2] or '0', stand[3] or '0'
 local head = table.concat({ created, version, updated, string.format('%.0f', now), 'relay' }, '\30')

@@ -10,8 +10,8 @@
 -- RETURNS {"empty", now} there is no board
 -- REPEAT changes nothing
 -- COST O(n) in the size of the board, 7 commands
+local now = ARGV[1]
 --- @include clock
-local now = clock(ARGV[1])
 local stand = redis.call('HMGET', KEYS[1], 'createdAt', 'version', 'updatedAt')
 if not stand[1] then
   return { 'empty', now }

@@ -11,11 +11,12 @@
 -- RETURNS {"touched"} | {"empty"} there is no board
 -- REPEAT the same
 -- COST O(1), 7 commands
---- @include clock
 --- @include board
 assert(TTL and #ARGV == 2, 'BADARG ttl')
 if redis.call('EXISTS', META) == 0 then
   return { 'empty' }
 end
-keep_board(clock(NOW))
+local now = NOW
+--- @include clock
+keep_board(now)
 return { 'touched' }

@@ -17,7 +17,6 @@
 -- RETURNS {"full", users} nothing changed
 -- REPEAT votes the same again, under a new version
 -- COST O(u) for u users who voted: the change shows everybody's votes; 12 commands
---- @include clock
 --- @include board
 local limit, user, most = tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[6])
 assert(TTL and limit and most and #ARGV % 2 == 0, 'BADARG votes')
@@ -28,7 +27,8 @@ for i = 8, #ARGV, 2 do
 end
 assert(total <= most, 'BADARG votes')
 
-local now = clock(NOW)
+local now = NOW
+--- @include clock
 local board = open_board(now)
 local users = redis.call('HLEN', VOTES)
 if users >= limit and redis.call('HEXISTS', VOTES, user) == 0 then

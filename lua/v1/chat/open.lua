@@ -8,11 +8,11 @@
 -- RETURNS {"opened", now} the room is new | {"known", now} it was there; names of at least the same rank replace its own
 -- REPEAT changes nothing
 -- COST O(log r) for r rooms
---- @include clock
 --- @include chat_state
 --- @include chat_info
 --- @include chat_activity
-local now, state = clock(ARGV[3]), read_state(KEYS[1])
+local now, state = ARGV[3], read_state(KEYS[1])
+--- @include clock
 redis.call('HSET', KEYS[1], 'info', merged_info(state and state.info, ARGV[2], now), 'given', ARGV[2])
 if state then
   return {'known', now}

@@ -18,7 +18,6 @@
 -- RETURNS {"duplicate", at, seq, body} saved before; at 0 and body empty when it is trimmed | {"unknown"} no such room
 -- REPEAT with an idempotency key: duplicate, changes and announces nothing; without one: one more message
 -- COST O(log r) for r rooms, 9–14 commands at any number of messages
---- @include clock
 --- @include chat_state
 --- @include chat_info
 --- @include chat_activity
@@ -37,7 +36,8 @@ local known = state ~= nil
 if not known and ARGV[4] == '' then
   return {'unknown'}
 end
-local now = clock(ARGV[7])
+local now = ARGV[7]
+--- @include clock
 state = state or new_state(now)
 local renamed = ARGV[4] ~= '' and ARGV[4] ~= state.given
 local info = renamed and merged_info(state.info, ARGV[4], now) or state.info

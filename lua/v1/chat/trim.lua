@@ -8,8 +8,9 @@
 -- RETURNS {"trimmed", removed, more} more = 1 when some room must still be looked at
 -- REPEAT deletes what has grown old since
 -- COST O(log r + limit) for r rooms
+local now = ARGV[3]
 --- @include clock
-local cutoff = clock(ARGV[3]) - ARGV[1]
+local cutoff = now - ARGV[1]
 local room = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', cutoff, 'LIMIT', 0, 1)[1]
 if not room then
   return {'trimmed', 0, 0}

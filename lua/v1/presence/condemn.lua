@@ -12,8 +12,8 @@
 -- RETURNS {"condemned", now, node, …} at most 1000
 -- REPEAT condemns nobody twice
 -- COST O(n) for n nodes, bounded by 1000
+local now = ARGV[5]
 --- @include clock
-local now = clock(ARGV[5])
 local member = ARGV[1] .. '\31' .. ARGV[2]
 local answer = {'condemned', now}
 

@@ -7,8 +7,8 @@
 -- RETURNS {"due"} sweep first
 -- REPEAT changes nothing
 -- COST O(log n), 4 commands at any size
+local now = ARGV[1]
 --- @include clock
-local now = clock(ARGV[1])
 local epoch, seq, bound = string.match(redis.call('HGET', KEYS[2], '') or '', '^(%x+)\31(%d+)\31(%d+)')
 if not epoch then
   return 'count\30\0300\0300\0300'

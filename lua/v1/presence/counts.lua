@@ -5,8 +5,8 @@
 -- RETURNS {"counts", now, epoch, seq, count, connections, …} four a room; count -1 where the room is due: sweep it and ask again
 -- REPEAT changes nothing
 -- COST O(k log n) for k rooms, 4 commands a room
+local now = ARGV[1]
 --- @include clock
-local now = clock(ARGV[1])
 local answer = {'counts', now}
 for i = 1, #KEYS, 2 do
   local at = #answer

@@ -18,8 +18,8 @@
 -- RETURNS {"due"} sweep first | {"absent"} not in the room, or in grace already
 -- REPEAT answers "absent": grace is not lengthened
 -- COST O(log n), 7 commands; announces nothing unless it removes
+local user, connection, grace, now = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[6]
 --- @include clock
-local user, connection, grace, now = ARGV[2], ARGV[3], tonumber(ARGV[4]), clock(ARGV[6])
 --- @include room
 if due then
   return 'due'

@@ -6,8 +6,8 @@
 -- RETURNS {"due", now, next, room, …} next = the earliest bound after now, -1 when there is none
 -- REPEAT changes nothing
 -- COST O(log r + limit)
+local now = ARGV[2]
 --- @include clock
-local now = clock(ARGV[2])
 local rooms = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
 local upcoming = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. string.format('%.0f', now), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
 local answer = {'due', now, upcoming[2] and tonumber(upcoming[2]) or -1}

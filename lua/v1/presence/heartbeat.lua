@@ -8,8 +8,8 @@
 -- RETURNS {"beat", now, alive} alive = one digit a slot, 1 alive, 0 due or absent
 -- REPEAT changes nothing within the slack
 -- COST O(k log n) for k slots; 3 commands, 2 when all lie within the slack
+local now, count = ARGV[3], #ARGV - 3
 --- @include clock
-local now, count = clock(ARGV[3]), #ARGV - 3
 local life, renew_before = ARGV[1] + ARGV[2], now + ARGV[1]
 -- A deadline below this was written in an earlier half life. The first write of a slot in each half life also renews the
 -- keys' own expiry, so no write has to ask for it.

@@ -20,9 +20,9 @@
 -- RETURNS {"due"} sweep first | {"full", count} | {"limited", "connections"|"rooms"} a bound of the user
 -- RETURNS {"absent", reason} adopt found nobody; why, when still known
 -- REPEAT renews the deadline, announces nothing
--- COST O(log n), 7–11 commands, up to 15 with the index; 25 for the first of a room
+-- COST O(log n), 7–11 commands, up to 14 with the index; 24 for the first of a room
+local user, connection, mode, life, now = ARGV[2], ARGV[3], ARGV[7], tonumber(ARGV[5]), ARGV[8]
 --- @include clock
-local user, connection, mode, life, now = ARGV[2], ARGV[3], ARGV[7], tonumber(ARGV[5]), clock(ARGV[8])
 --- @include room
 if due then
   return 'due'
@@ -33,7 +33,7 @@ if ARGV[6] ~= '' then
   capacity, most_connections, most_rooms = string.match(ARGV[6], '^(%d+),(%d+),(%d+)$')
   assert(most_rooms, 'BADARG bounds')
 end
-local joined_at, held, public, shown, _
+local joined_at, held, public, shown, rooms, _
 if before then
 --- @include record
 --- @include public
@@ -56,7 +56,8 @@ else
   if count >= tonumber(capacity) then
     return 'full\30' .. count
   end
-  if KEYS[8] and most_rooms ~= '0' and redis.call('HLEN', KEYS[8]) >= tonumber(most_rooms) then
+  rooms = KEYS[8] and most_rooms ~= '0' and redis.call('HLEN', KEYS[8])
+  if rooms and rooms >= tonumber(most_rooms) then
     return 'limited\30rooms'
   end
   assert(string.find(ARGV[4], '\30[^\30]*\30'), 'BADARG public')

@@ -16,8 +16,8 @@
 -- RETURNS {"due"} sweep first | {"absent"} the user was not in the room
 -- REPEAT answers "absent"
 -- COST O(k log n) for the user's k connections
+local user, now = ARGV[2], ARGV[4]
 --- @include clock
-local user, now = ARGV[2], clock(ARGV[4])
 --- @include room
 if due then
   return 'due'

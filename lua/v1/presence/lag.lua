@@ -5,7 +5,7 @@
 -- RETURNS {"lag", now, oldest, rooms} oldest = the earliest bound, -1 when none has passed; rooms = how many have
 -- REPEAT changes nothing
 -- COST O(log r)
+local now = ARGV[1]
 --- @include clock
-local now = clock(ARGV[1])
 local oldest = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'WITHSCORES', 'LIMIT', 0, 1)
 return {'lag', now, oldest[2] and tonumber(oldest[2]) or -1, redis.call('ZCOUNT', KEYS[1], '-inf', now)}

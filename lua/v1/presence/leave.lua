@@ -17,8 +17,8 @@
 -- RETURNS {"due"} sweep first | {"absent"} the connection was not in the room
 -- REPEAT answers "absent"
 -- COST O(log n), 14–17 commands
+local user, connection, now = ARGV[2], ARGV[3], ARGV[5]
 --- @include clock
-local user, connection, now = ARGV[2], ARGV[3], clock(ARGV[5])
 --- @include room
 if due then
   return 'due'

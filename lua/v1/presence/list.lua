@@ -12,9 +12,9 @@
 -- RETURNS {"due"} sweep first
 -- REPEAT changes nothing
 -- COST O(log n + limit), O(log² n) more with a cursor whose member has left
---- @include clock
 --- @include roster
-local now = clock(ARGV[5])
+local now = ARGV[5]
+--- @include clock
 local meta = redis.call('HGET', KEYS[2], '')
 if not meta then
   return {'page', now, '', 0, 0, 0, 0}

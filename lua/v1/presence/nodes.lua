@@ -8,8 +8,8 @@
 --   the earliest end first, lapsed ones included
 -- REPEAT changes nothing
 -- COST O(log n + limit)
+local now = ARGV[2]
 --- @include clock
-local now = clock(ARGV[2])
 local last = tonumber(ARGV[1]) - 1
 local leases = redis.call('ZRANGE', KEYS[1], 0, last, 'WITHSCORES')
 local answer = {'nodes', now, #leases / 2}

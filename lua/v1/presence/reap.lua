@@ -19,8 +19,8 @@
 -- RETURNS {"due"} sweep first
 -- REPEAT finds nothing more to remove
 -- COST O(limit log n)
+local user, node, reason, now = '', ARGV[2], ARGV[3], ARGV[7]
 --- @include clock
-local user, node, reason, now = '', ARGV[2], ARGV[3], clock(ARGV[7])
 --- @include room
 if due then
   return {'due'}

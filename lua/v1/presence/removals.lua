@@ -6,8 +6,8 @@
 -- RETURNS {"removals", now, day, reason, users, …} day = days since the epoch
 -- REPEAT changes nothing
 -- COST O(days)
+local now = ARGV[2]
 --- @include clock
-local now = clock(ARGV[2])
 local today, answer = math.floor(now / 86400000), {'removals', now}
 for day = today - ARGV[1] + 1, today do
   local reasons = redis.call('HGETALL', KEYS[1] .. 'removals:' .. day)

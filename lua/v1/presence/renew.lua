@@ -13,8 +13,8 @@
 -- RETURNS {"registered", now} the node was not known | {"condemned", now} it was declared dead and may not come back
 -- REPEAT renews again
 -- COST O(log n) for n nodes
+local now = ARGV[4]
 --- @include clock
-local now = clock(ARGV[4])
 local member = ARGV[1] .. '\31' .. ARGV[2]
 if redis.call('ZSCORE', KEYS[3], ARGV[1]) then
   return {'condemned', now}

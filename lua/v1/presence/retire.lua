@@ -9,8 +9,8 @@
 -- RETURNS {"retired", now, known} known = 1 when there was something to give up
 -- REPEAT gives up nothing
 -- COST O(log n)
+local now, member = ARGV[3], ARGV[1] .. '\31' .. ARGV[2]
 --- @include clock
-local now, member = clock(ARGV[3]), ARGV[1] .. '\31' .. ARGV[2]
 local stopped = redis.call('ZREM', KEYS[1], member)
 if stopped == 1 then
   redis.call('ZADD', KEYS[3], now, member)

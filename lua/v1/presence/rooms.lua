@@ -9,8 +9,8 @@
 -- RETURNS {"due", room, …} sweep these first, at most 100
 -- REPEAT changes nothing
 -- COST O(log r + limit)
+local now = ARGV[2]
 --- @include clock
-local now = clock(ARGV[2])
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, 100)
 if #due > 0 then
   table.insert(due, 1, 'due')

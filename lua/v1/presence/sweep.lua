@@ -17,8 +17,8 @@
 -- RETURNS {"clear", next, now} nothing was due
 -- REPEAT answers "clear", or removes the next ones
 -- COST O(limit log n)
+local user, now = '', ARGV[3]
 --- @include clock
-local user, now = '', clock(ARGV[3])
 --- @include room
 local now_text = string.format('%d', now)
 if not epoch and redis.call('ZCARD', DEADLINES) == 0 then

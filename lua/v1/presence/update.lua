@@ -17,8 +17,8 @@
 -- RETURNS {"due"} sweep first | {"absent"} the connection is not in the room
 -- REPEAT answers "unchanged"
 -- COST O(log n), 7 commands, 4 when nothing changes
+local user, connection, now = ARGV[2], ARGV[3], ARGV[6]
 --- @include clock
-local user, connection, now = ARGV[2], ARGV[3], clock(ARGV[6])
 --- @include room
 if due then
   return 'due'

@@ -8,8 +8,8 @@
 -- RETURNS {"due", room, …} sweep these first
 -- REPEAT changes nothing
 -- COST O(r log n) for the user's r rooms
+local user, now = ARGV[1], ARGV[2]
 --- @include clock
-local user, now = ARGV[1], clock(ARGV[2])
 local answer, due = {'rooms', now}, {'due'}
 for _, room in ipairs(redis.call('HKEYS', KEYS[1])) do
   local stem = KEYS[2] .. 'room:' .. room
