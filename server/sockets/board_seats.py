@@ -67,19 +67,22 @@ class BoardSeats:
         retro = _retro(wanted.retroId)
         if self._fanout.board_of(session) not in (None, retro):
             raise Refusal("forbidden", "this socket is at another board")
-        known, user = session.identity, None if wanted.userId is None else wire.echo(wanted.userId)
+        room, known = room_of(retro), session.identity
+        was_there, user = room in session.rooms, None if wanted.userId is None else wire.echo(wanted.userId)
         identity = self._authoriser.identify(session, user, wanted.username)
         if identity is None:
             raise InvalidInput("userId", "is missing")
         try:
-            self._authoriser.check_room(identity, "board", room_of(retro))
+            self._authoriser.check_room(identity, "board", room)
             await self._fanout.enter(session, retro)
-            await self._presence.join(session, {"roomId": room_of(retro), "username": wanted.username})
+            await self._presence.join(session, {"roomId": room, "username": wanted.username})
             snapshot = await self.show(session, retro, self._boards.join(retro))
         except BaseException:
-            if room_of(retro) not in session.rooms:
+            if room not in session.rooms:
                 # A join that was refused decides nothing about who this socket is.
                 session.identity = known
+            elif not was_there:
+                await self._presence.abandon(session, room)
             await self._fanout.exit(session)
             raise
         if session.closed:

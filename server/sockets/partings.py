@@ -1,4 +1,4 @@
-"""Sockets that ended: their rooms go into grace, and a Redis that did not hear it is told again until it has."""
+"""Who is to go into grace: sockets that ended and joins in doubt. A Redis that did not hear it is told until it has."""
 
 import asyncio
 import logging
@@ -27,8 +27,20 @@ class Partings:
         if unheard := await self._detach(leaving):
             # Without this the connections would count as present for as long as this process lives.
             self._unheard.update(unheard)
-            if self._task is None or self._task.done():
-                self._task = asyncio.create_task(self._repeat(), name="partings")
+            self._start()
+
+    def part_soon(self, room: str, user: str, connection: str) -> None:
+        """Put a connection into grace that Redis may or may not hold, unless `keep` is said before."""
+        self._unheard[room, user, connection] = None
+        self._start()
+
+    def keep(self, room: str, user: str, connection: str) -> None:
+        """The connection is in use again."""
+        self._unheard.pop((room, user, connection), None)
+
+    def _start(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._repeat(), name="partings")
 
     def _grace_ms(self, room: str, *, silent: bool) -> int | None:
         return self._ping_timeout_grace_ms if silent and self._engine.settings.rules(room).grace_ms else None
@@ -52,4 +64,4 @@ class Partings:
             batch = dict(list(self._unheard.items())[:_BATCH])
             unheard = await self._detach(batch)
             for one in batch.keys() - unheard.keys():
-                del self._unheard[one]
+                self._unheard.pop(one, None)

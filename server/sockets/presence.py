@@ -68,7 +68,7 @@ class PresenceEvents:
     async def join(self, session: Session, payload: Any) -> Answer:
         wanted = read(payloads.JoinRoom, payload)
         room = canonical_id(wanted.roomId, "roomId")
-        known = session.identity
+        known, was_there = session.identity, room in session.rooms
         identity = self._identify(session, wanted.userId, wanted.username)
         if identity is None:
             raise Refusal("invalid_input", "userId is missing", field="userId")
@@ -76,6 +76,7 @@ class PresenceEvents:
             self._authoriser.check_room(identity, "join", room)
             self._authoriser.check_rooms_of(session, room)
             await self._fanout.enter(session, room)
+            self._partings.keep(room, identity.user, session.sid)
             outcome = await self._engine.join(
                 room, identity.given, session.sid, username=wanted.username or identity.username, data=wanted.data
             )
@@ -98,12 +99,11 @@ class PresenceEvents:
             if isinstance(error, (Refusal, InvalidInput)):
                 # A join that was refused decides nothing about who this socket is.
                 session.identity = known
-            elif room not in session.rooms:
-                session.doubtful.add(room)
+            elif not was_there:
+                await self.abandon(session, room)
             if room not in session.rooms:
                 await self._fanout.exit(session, room)
             raise
-        session.doubtful.discard(room)
         session.ever_joined.add(room)
         session.told.discard(room)
         body = {**self._joined(session, room, page), "rejoined": outcome.rejoined}
@@ -111,6 +111,13 @@ class PresenceEvents:
         # No turn of the loop lies between reading the page, this, and the acknowledgement.
         self._fanout.place_soon(session, room, wire.echo(wanted.roomId), page.position)
         return body
+
+    async def abandon(self, session: Session, room: str) -> None:
+        """A join that is not acknowledged, whatever Redis made of it: its client may never ask again."""
+        session.rooms.pop(room, None)
+        await self._fanout.exit(session, room)
+        if session.identity is not None:
+            self._partings.part_soon(room, session.identity.user, session.sid)
 
     def _limited(self, outcome: Limited) -> Refusal:
         if outcome.bound == "rooms":
@@ -178,15 +185,17 @@ class PresenceEvents:
         return {**body, "adopted": True} if outcome.adopted else body
 
     async def _come_back(self, session: Session, room: str, given: str | int, now_ms: int) -> None:
-        """An adopting beat put this socket back into the room."""
+        """An adopting beat, or one after a join in doubt, put this socket into the room."""
         session.rooms[room] = Membership(given, now_ms)
         session.ever_joined.add(room)
         session.told.discard(room)
+        assert session.identity is not None  # noqa: S101 - only an identified socket can beat
+        user = session.identity.user
         if session.closed:
             session.rooms.pop(room)
-            assert session.identity is not None  # noqa: S101 - only an identified socket can adopt
-            await self._partings.part([room], session.identity.user, session.sid)
+            await self._partings.part([room], user, session.sid)
             return
+        self._partings.keep(room, user, session.sid)
         await self._fanout.enter(session, room)
         self._fanout.add(session, room, given)
 
@@ -275,7 +284,7 @@ class PresenceEvents:
 
     async def closed(self, session: Session, reason: str) -> None:
         """A socket ended: all its rooms go into grace, in one round trip."""
-        rooms, identity = {*session.rooms, *session.doubtful}, session.identity
+        rooms, identity = set(session.rooms), session.identity
         session.rooms.clear()
         if identity is not None:
             silent = reason == self._sockets.reason.PING_TIMEOUT

@@ -43,9 +43,7 @@ class Membership:
 
 @dataclass(slots=True)
 class Session:
-    """One connected socket. closed: its end has been seen; whatever finishes later must undo itself.
-    doubtful: rooms whose join Redis may or may not have carried out.
-    """
+    """One connected socket. closed: its end has been seen; whatever finishes later must undo itself."""
 
     sid: str
     namespace: str
@@ -55,5 +53,4 @@ class Session:
     ever_joined: set[str] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
     watching: set[str] = field(default_factory=set)
-    doubtful: set[str] = field(default_factory=set)
     closed: bool = False

@@ -192,8 +192,21 @@ def test_lists_of_rooms_show_only_what_the_token_opens(guarded: RunningServer, c
     client.join("shut-1")
     mine = bearer("other", rooms=["open-*"])
     assert [room["roomId"] for room in guarded.get("/api/users/seen/rooms", headers=mine)["rooms"]] == ["open-1"]
-    assert all(room["roomId"].startswith("open-") for room in guarded.get("/api/chatrooms", headers=mine)["rooms"])
+    live = guarded.get("/api/chatrooms", headers=mine)
+    assert [room["roomId"] for room in live["rooms"]] == ["open-1"]
+    assert live["total"] == 1
+    everything = guarded.get("/api/chatrooms", headers=bearer("other"))
+    assert everything["total"] == len(everything["rooms"]) >= 2
     assert guarded.get("/rooms", headers=bearer(rooms=[]))["data"]["rooms"] == []
+
+
+def test_a_small_room_is_found_behind_larger_ones(guarded: RunningServer, connect: Connect) -> None:
+    connect(guarded, auth={"token": token("alone")}).join("little-1")
+    for user in ("u1", "u2"):
+        connect(guarded, auth={"token": token(user)}).join("big-1")
+    live = guarded.get("/api/chatrooms?limit=1", headers=bearer("alone", rooms=["little-*"]))
+    assert live == {"rooms": [{"roomId": "little-1", "count": 1, "connections": 1}], "total": 1}
+    assert guarded.get("/api/chatrooms?limit=1", headers=bearer("alone"))["rooms"][0]["roomId"] != "little-1"
 
 
 def test_a_chat_message_reaches_only_tokens_that_open_its_room(guarded: RunningServer, connect: Connect) -> None:

@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import redis
 
 from presence_engine import EmbeddedServer
+from presence_engine.keys import Keyspace
 from tests.client.driver import Client, eventually
 from tests.client.proxy import Proxy
 from tests.client.raw import RawClient
@@ -138,6 +140,41 @@ def test_t0_2_a_socket_that_ends_while_redis_is_away_is_no_ghost(
     go_on(stoppable)
     eventually(lambda: server.http.get(f"/api/chatroom/{room}/participants").status_code == 200, "Redis")
     eventually(lambda: server.users(room) == [], "both gone", timeout_s=6)
+
+
+def test_a_join_in_doubt_whose_client_never_asks_again_is_no_ghost(
+    serve: Serve, stoppable: EmbeddedServer, connect: Connect, room: str
+) -> None:
+    """Told `unavailable`, it stays connected and does nothing; another one tries again, and is in."""
+    server = serve(stoppable.url, PRESENCE_GRACE="0.5")
+    there, idle, stubborn = connect(server), connect(server), connect(server)
+    there.join(room, "u0")
+    stop(stoppable)
+    for client, user in ((idle, "u1"), (stubborn, "u2")):
+        assert client.emit("join_room", {"roomId": room, "userId": user})["error"]["code"] == "unavailable"
+    go_on(stoppable)
+    eventually(lambda: stubborn.emit("join_room", {"roomId": room, "userId": "u2"})["ok"], "Redis")
+    eventually(lambda: server.users(room) == ["u0", "u2"], "the end of the other", timeout_s=6)
+    time.sleep(1.5)  # what was in doubt is repeated each half second, and a grace would be over
+    assert server.users(room) == ["u0", "u2"]
+    assert stubborn.emit("room:heartbeat", {"roomId": room})["ok"] is True
+    assert idle.emit("room:heartbeat", {"roomId": room})["ok"] is False
+
+
+def test_a_board_that_cannot_be_shown_has_nobody_at_it(
+    serve: Serve, store: EmbeddedServer, connect: Connect, room: str
+) -> None:
+    """Its presence room is joined before it is read; a client that is told of a failure is in neither."""
+    server = serve(store.url, PRESENCE_GRACE="0.5")
+    client = connect(server, auth={"userId": "u1"})
+    with redis.Redis.from_url(store.url) as spoiler:
+        spoiler.set(Keyspace().board(room).meta, "not a hash")
+        assert client.emit("join-retro-room", {"retroId": room})["error"]["code"] == "internal"
+        eventually(lambda: server.users(f"retro:{room}") == [], "nobody")
+        spoiler.delete(Keyspace().board(room).meta)
+    assert client.emit("join-retro-room", {"retroId": room})["ok"] is True
+    time.sleep(1.5)
+    assert server.users(f"retro:{room}") == ["u1"]
 
 
 @pytest.fixture(scope="module")
