@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 from presence_engine import PresenceEngine, StoreUnavailable
@@ -28,6 +29,14 @@ class Partings:
             # Without this the connections would count as present for as long as this process lives.
             self._unheard.update(unheard)
             self._start()
+
+    async def undo_join(self, room: str, user: str, connection: str, *, rejoined: bool) -> None:
+        """The socket died while its join ran: nothing of it may stay; a user who was there before keeps the grace."""
+        with suppress(StoreUnavailable):
+            if not rejoined:
+                await self._engine.leave(room, user, connection)
+                return
+        await self.part([room], user, connection)
 
     def part_soon(self, room: str, user: str, connection: str) -> None:
         """Put a connection into grace that Redis may or may not hold, unless `keep` is said before."""

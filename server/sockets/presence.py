@@ -13,7 +13,6 @@ from presence_engine import (
     Limited,
     Page,
     PresenceEngine,
-    StoreUnavailable,
     canonical_id,
 )
 from server import payloads, wire
@@ -92,7 +91,8 @@ class PresenceEvents:
                 joined_at=(outcome.position.epoch, outcome.position.seq),
             )
             if session.closed:
-                await self._undo(session, room, identity, rejoined=outcome.rejoined)
+                session.rooms.pop(room)
+                await self._partings.undo_join(room, identity.user, session.sid, rejoined=outcome.rejoined)
                 raise Refusal("not_in_room", "the socket closed while it joined")
             page = await self._engine.list(room, limit=FIRST_PAGE)
         except BaseException as error:
@@ -124,17 +124,6 @@ class PresenceEvents:
             return Refusal("rate_limited", f"a user may be in at most {self._settings.max_user_rooms} rooms")
         most = self._settings.max_user_connections
         return Refusal("rate_limited", f"a user may hold at most {most} connections in a room")
-
-    async def _undo(self, session: Session, room: str, identity: Identity, *, rejoined: bool) -> None:
-        """The socket died while its join ran: nothing of it may stay; a user who was there before keeps the grace."""
-        session.rooms.pop(room, None)
-        if rejoined:
-            await self._partings.part([room], identity.user, session.sid)
-            return
-        try:
-            await self._engine.leave(room, identity.user, session.sid)
-        except StoreUnavailable:
-            await self._partings.part([room], identity.user, session.sid)
 
     def _joined(self, session: Session, room: str, page: Page) -> Answer:
         identity = session.identity

@@ -126,6 +126,26 @@ async def test_a_room_that_lost_its_own_field_goes_on_under_a_new_epoch(lua: Lua
     assert (await lua.run("count"))[1:] == [reply[3], 1, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("script", "word"),
+    [
+        ("join", "rejoined"), ("leave", "left"), ("detach", "detached"), ("update", "updated"), ("kick", "kicked"),
+        ("reap", "reaped"),
+    ],
+)  # fmt: skip
+async def test_whatever_happens_next_in_such_a_room_works(lua: Lua, script: str, word: str) -> None:
+    """And who was there before leaves when it is their time, which the room no longer knows."""
+    await lua.join("early", connection=f"{NODE_B}e")
+    lua.clock.advance(10)
+    await lua.join()
+    await lua.redis.hdel(lua.key("room:r:members"), "")
+    await lua.redis.zrem(lua.key("due"), "r")
+    assert (await lua.run(script, name='"new"'))[0] == word
+    lua.clock.advance(LIFE_MS - 10)
+    assert (await lua.run("due"))[3:] == ["r"]
+    assert f"early\x1f{NODE_B}e" in (await lua.run("sweep"))[8:]
+
+
 async def test_times_are_written_out_in_full(lua: Lua) -> None:
     now = 10**15
     await lua.join(now_ms=now)

@@ -29,6 +29,7 @@ local joined_at, held, seen_at, public = read_record(before or '')
 if not held or not has(held, connection) then
   return 'absent'
 end
+--- @include birth
 held = without(held, connection)
 if grace == 0 then
 --- @include member

@@ -20,7 +20,7 @@
 -- RETURNS {"due"} sweep first | {"full", count} | {"limited", "connections"|"rooms"} a bound of the user
 -- RETURNS {"absent", reason} adopt found nobody; why, when still known
 -- REPEAT renews the deadline, announces nothing
--- COST O(log n), 7–11 commands, up to 14 with the index; 24 for the first of a room
+-- COST O(log n), 7–11 commands, up to 14 with the index; 25 for the first of a room
 local user, connection, mode, life, now = ARGV[2], ARGV[3], ARGV[7], tonumber(ARGV[5]), ARGV[8]
 --- @include clock
 --- @include room
@@ -65,6 +65,7 @@ else
   shown = string.sub(ARGV[4], -3) == '\30{}' and string.sub(ARGV[4], 1, -3) or ARGV[4]
 end
 
+--- @include birth
 -- As text: Redis writes a number out the slow way, as a fraction.
 local deadline, added = string.format('%d', now + life), 0
 -- Before the removals: a key that is emptied loses its expiry.
@@ -85,7 +86,6 @@ if not string.find(held, '\31' .. connection .. '\31', 1, true) then
   redis.call('HINCRBY', node, ROOM, 1)
 end
 
---- @include birth
 -- See expiry.lua, which acts on it once the keys are there.
 local renewing = tonumber(kept) < now + 1.5 * life
 kept = renewing and now + 2 * life or kept

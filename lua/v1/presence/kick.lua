@@ -24,6 +24,7 @@ if due then
 elseif not before then
   return 'absent'
 end
+--- @include birth
 --- @include record
 --- @include member
 local _, held, _, public = read_record(before)

@@ -32,6 +32,7 @@ local own = has(held, connection) and connection or has(held, '~' .. connection)
 if not own then
   return 'absent'
 end
+--- @include birth
 if ARGV[4] == 'user' then
   for token in string.gmatch(held, '[^\31]+') do
     drop(user, token)

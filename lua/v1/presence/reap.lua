@@ -35,6 +35,7 @@ if #page == 0 or redis.call('HEXISTS', noted_by_node, ROOM) == 0 then
   redis.call('HDEL', noted_by_node, ROOM)
   return {'reaped', now, 0, '', 0}
 end
+--- @include birth
 local users = {}
 for i = 1, #page, 2 do
   users[#users + 1] = page[i]

@@ -29,6 +29,7 @@ local joined_at, held, seen_at, public = read_record(before or '')
 if not held or not has(held, connection) then
   return 'absent'
 end
+--- @include birth
 local renewed = renewed_public(public, string.match(public, '^[^\30]*'), ARGV[4], ARGV[5])
 local value, entries
 if renewed ~= public then
