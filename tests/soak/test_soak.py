@@ -149,9 +149,9 @@ def check_memory(memory: Memory) -> None:
 
 @pytest.mark.slow
 @pytest.mark.faults
-async def test_a_minute(folder: Path, launch: Launch) -> None:
+async def test_half_a_minute(folder: Path, launch: Launch) -> None:
     seed = int(os.environ.get("SOAK_SEED", "20"))
-    await soak(60, folder, launch, seed)
+    await soak(30, folder, launch, seed)
 
 
 @pytest.mark.nightly
