@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from presence_engine import inputs, replies
-from presence_engine.batching import HeartbeatBatch
+from presence_engine.beats import HeartbeatBatch
 from presence_engine.errors import ConfigurationError, InvalidInput
 from presence_engine.feed import Feed
 from presence_engine.ids import canonical_id
@@ -207,7 +207,10 @@ class PresenceEngine:
         """
         room_id, user_id = canonical_id(room, "roomId"), canonical_id(user, "userId")
         slot = user_id + UNIT_SEPARATOR + self._token(connection)
-        beat = await (self._beats.beat(room_id, slot) if now_ms is None else self._send_beat(room_id, slot, now_ms))
+        if now_ms is None:
+            beat = await self._beats.beat(room_id, slot)
+        else:
+            (beat,) = replies.beats(await self._send_beats(room_id, [slot], now_ms))
         if beat is not None:
             return beat
         if not adopt:
@@ -215,14 +218,11 @@ class PresenceEngine:
         outcome = await self._join(room_id, user_id, connection, "", "adopt", now_ms)
         return Beat(outcome.now_ms, adopted=True) if isinstance(outcome, Joined) else _as_absent(outcome)
 
-    async def _send_beat(self, room: str, slot: str, now_ms: int) -> Beat | None:
-        return (await self._send_beats(room, [slot], now_ms))[0]
-
-    async def _send_beats(self, room: str, slots: Sequence[str], now_ms: int | None = None) -> Sequence[Beat | None]:
+    def _send_beats(self, room: str, slots: Sequence[str], now_ms: int | None = None) -> asyncio.Future[Reply]:
         rules = self.settings.rules(room)
         values = {"ttl_ms": rules.ttl_ms, "slack_ms": rules.slack_ms, "now_ms": _clock(now_ms)}
         keys = (self.keys.room(room).deadlines,)
-        return replies.beats(await self.store.run("presence/heartbeat", keys, values, slots))
+        return self.store.submit("presence/heartbeat", keys, values, slots)
 
     async def leave(
         self, room: Id, user: Id, connection: str, *, everywhere: bool = False, now_ms: int | None = None

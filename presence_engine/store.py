@@ -1,7 +1,7 @@
 """Runs scripts on Redis, whatever its shape, and turns its failures into this package's errors."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from redis.exceptions import MovedError, NoScriptError, ResponseError
@@ -27,6 +27,10 @@ _ELSEWHERE: Final = frozenset({"READONLY", "MASTERDOWN", "CLUSTERDOWN"})
 _ATTEMPTS: Final = 3
 
 
+def _fields(reply: Any) -> list[Any]:
+    return reply.split(FIELD) if isinstance(reply, bytes) else reply
+
+
 class Store:
     """The Redis or Valkey at `url`: single, behind Sentinel, or a Cluster (see `topology`).
 
@@ -38,6 +42,7 @@ class Store:
         self.timeout_ms = timeout_ms
         self._topology = topology(url, timeout_ms)
         self._looking: asyncio.Task[None] | None = None
+        self._settling: set[asyncio.Task[None]] = set()
 
     async def run(
         self, name: str, keys: Sequence[str], values: Mapping[str, object], more: Sequence[object] = ()
@@ -48,13 +53,58 @@ class Store:
         is sent again: a Redis that does not know the script (restart, failover, SCRIPT FLUSH, new node) is taught all
         of them first, and a Cluster that moved the slot is asked where it went.
         """
+        return await self._run(name, keys[0], self._command(name, keys, values, more))
+
+    def submit(
+        self, name: str, keys: Sequence[str], values: Mapping[str, object], more: Sequence[object] = ()
+    ) -> asyncio.Future[list[Any]]:
+        """Run a script as `run` does, but send it at once, and make a task only for what goes wrong."""
+        command = self._command(name, keys, values, more)
+        answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+
+        def go_on(sent: asyncio.Future[Any] | None) -> None:
+            task = asyncio.create_task(self._settle(answer, self._run(name, keys[0], command, sent)))
+            self._settling.add(task)
+            task.add_done_callback(self._settling.discard)
+
+        def arrived(sent: asyncio.Future[Any]) -> None:
+            if sent.exception() is not None:
+                go_on(sent)
+            elif not answer.done():
+                answer.set_result(_fields(sent.result()))
+
+        if (pipe := self._topology.pipe_now(keys[0])) is None:
+            go_on(None)
+        else:
+            pipe.call(*command).add_done_callback(arrived)
+        return answer
+
+    @staticmethod
+    async def _settle(answer: asyncio.Future[list[Any]], running: Awaitable[list[Any]]) -> None:
+        try:
+            reply = await running
+        except Exception as error:
+            if not answer.done():
+                answer.set_exception(error)
+        else:
+            if not answer.done():
+                answer.set_result(reply)
+
+    def _command(
+        self, name: str, keys: Sequence[str], values: Mapping[str, object], more: Sequence[object]
+    ) -> tuple[Any, ...]:
         script = self.library[name]
-        command = (script.command, script.sha, len(keys), *keys, *script.order(values), *more)
+        return (script.command, script.sha, len(keys), *keys, *script.order(values), *more)
+
+    async def _run(
+        self, name: str, key: str, command: Sequence[Any], sent: asyncio.Future[Any] | None = None
+    ) -> list[Any]:
+        """`sent`: the first attempt, where it is under way already."""
         for _ in range(_ATTEMPTS):
-            pipe = await self._topology.pipe(keys[0])
+            pipe = await self._topology.pipe(key)
             try:
-                reply: bytes | list[Any] = await pipe.call(*command)
-                return reply.split(FIELD) if isinstance(reply, bytes) else reply
+                under_way, sent = sent or pipe.call(*command), None
+                return _fields(await under_way)
             except NoScriptError as error:
                 await self._teach(pipe)
                 last: ResponseError = error

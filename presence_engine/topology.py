@@ -29,6 +29,9 @@ class Topology(Protocol):
     async def pipe(self, key: str) -> Pipe:
         """The pipe to the server of `key`."""
 
+    def pipe_now(self, key: str) -> Pipe | None:
+        """The same without waiting; None while that server is not known."""
+
     async def refresh(self) -> None:
         """Look again which server has what; an answer said that it moved."""
 
@@ -53,6 +56,9 @@ class OneServer:
         self._pipe = Pipe(make_connection, timeout_ms)
 
     async def pipe(self, key: str) -> Pipe:
+        return self._pipe
+
+    def pipe_now(self, key: str) -> Pipe:
         return self._pipe
 
     async def refresh(self) -> None:
@@ -85,6 +91,12 @@ class Cluster:
         if not self._slots:
             await self.refresh()
         return self._pipe_to(self._owner(key))
+
+    def pipe_now(self, key: str) -> Pipe | None:
+        try:
+            return self._pipe_to(self._owner(key))
+        except StoreUnavailable:
+            return None
 
     def place(self, key: str) -> Place:
         return self._owner(key)

@@ -1,12 +1,14 @@
 """Heartbeats of one loop tick and room are one script call; a lone one leaves at once."""
 
 import asyncio
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
 
 from presence_engine import Absent, Beat, PresenceEngine, StoreUnavailable
-from presence_engine.batching import HeartbeatBatch
+from presence_engine.beats import HeartbeatBatch
+from presence_engine.replies import Reply
 
 
 class Calls:
@@ -14,13 +16,17 @@ class Calls:
 
     def __init__(self, engine: PresenceEngine, monkeypatch: pytest.MonkeyPatch) -> None:
         self.made: list[tuple[str, int]] = []
-        run = engine.store.run
+        submit = engine.store.submit
 
-        async def recording(name: str, keys: Any, values: Any, more: Any = ()) -> Any:
+        def recording(name: str, keys: Any, values: Any, more: Any = ()) -> Any:
             self.made.append((name.removeprefix("presence/"), len(more)))
-            return await run(name, keys, values, more)
+            return submit(name, keys, values, more)
 
-        monkeypatch.setattr(engine.store, "run", recording)
+        monkeypatch.setattr(engine.store, "submit", recording)
+
+
+def batch_of(answer: Callable[[str, Sequence[str]], Coroutine[Any, Any, Reply]]) -> HeartbeatBatch:
+    return HeartbeatBatch(lambda room, slots: asyncio.ensure_future(answer(room, slots)))
 
 
 async def test_five_hundred_beats_of_a_tick_are_one_call(
@@ -54,11 +60,11 @@ async def test_a_lone_beat_leaves_in_the_next_turn_of_the_loop() -> None:
     """No timer: whoever is alone does not wait for company."""
     sent: list[list[str]] = []
 
-    async def send(room: str, slots: list[str]) -> list[Beat | None]:
-        sent.append(slots)
-        return [Beat(5)] * len(slots)
+    async def answer(room: str, slots: Sequence[str]) -> Reply:
+        sent.append([*slots])
+        return [b"beat", b"5", b"1" * len(slots)]
 
-    batch = HeartbeatBatch(send)
+    batch = batch_of(answer)
     future = batch.beat("r", "slot")
     for _ in range(3):
         await asyncio.sleep(0)
@@ -72,12 +78,12 @@ async def test_callers_in_step_leave_in_two_halves_and_a_burst_in_one() -> None:
     """Whoever beats again at once keeps Redis and the process waiting for each other; a burst does not."""
     sent: list[tuple[str, int]] = []
 
-    async def send(room: str, slots: list[str]) -> list[Beat | None]:
+    async def answer(room: str, slots: Sequence[str]) -> Reply:
         sent.append((room, len(slots)))
         await asyncio.sleep(0.01)
-        return [Beat(5)] * len(slots)
+        return [b"beat", b"5", b"1" * len(slots)]
 
-    batch = HeartbeatBatch(send)
+    batch = batch_of(answer)
 
     async def caller(room: str, slot: str) -> None:
         for _ in range(3):
@@ -103,12 +109,21 @@ async def test_a_cancelled_beat_does_not_disturb_the_others(engine: PresenceEngi
 
 
 async def test_an_error_reaches_every_caller_of_the_call_and_no_other() -> None:
-    async def send(room: str, slots: list[str]) -> list[Beat | None]:
+    async def answer(room: str, slots: Sequence[str]) -> Reply:
         if room == "bad":
             raise StoreUnavailable("gone")
-        return [None] * len(slots)
+        return [b"beat", b"5", b"0" * len(slots)]
 
-    batch = HeartbeatBatch(send)
+    batch = batch_of(answer)
     futures = [batch.beat("bad", "a"), batch.beat("good", "b"), batch.beat("bad", "c")]
     answers = await asyncio.gather(*futures, return_exceptions=True)
     assert [type(answer) for answer in answers] == [StoreUnavailable, type(None), StoreUnavailable]
+
+
+async def test_a_call_that_cannot_be_made_is_told_to_its_callers() -> None:
+    def send(room: str, slots: Sequence[str]) -> asyncio.Future[Reply]:
+        raise ValueError(room)
+
+    batch = HeartbeatBatch(send)
+    answers = await asyncio.gather(batch.beat("a", "x"), batch.beat("b", "y"), return_exceptions=True)
+    assert [str(answer) for answer in answers] == ["a", "b"]
