@@ -68,11 +68,11 @@ class HeartbeatBatch:
 
     def _answer(self, room: str, futures: list[asyncio.Future[Beat | None]], call: asyncio.Future[Reply]) -> None:
         try:
-            answers = replies.beats(call.result())
+            answers = list(zip(futures, replies.beats(call.result()), strict=True))
         except Exception as error:
             _refuse(futures, error)
             return
-        for future, answer in zip(futures, answers, strict=True):
+        for future, answer in answers:
             if not future.done():
                 future.set_result(answer)
         # Callers go on in the next turn of the loop, and what they beat then leaves in the turn after it.

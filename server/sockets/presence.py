@@ -67,7 +67,7 @@ class PresenceEvents:
     async def join(self, session: Session, payload: Any) -> Answer:
         wanted = read(payloads.JoinRoom, payload)
         room = canonical_id(wanted.roomId, "roomId")
-        known, was_there = session.identity, room in session.rooms
+        known, in_doubt = session.identity, False
         identity = self._identify(session, wanted.userId, wanted.username)
         if identity is None:
             raise Refusal("invalid_input", "userId is missing", field="userId")
@@ -75,6 +75,7 @@ class PresenceEvents:
             self._authoriser.check_room(identity, "join", room)
             self._authoriser.check_rooms_of(session, room)
             await self._fanout.enter(session, room)
+            in_doubt = room not in session.rooms
             self._partings.keep(room, identity.user, session.sid)
             outcome = await self._engine.join(
                 room, identity.given, session.sid, username=wanted.username or identity.username, data=wanted.data
@@ -99,7 +100,7 @@ class PresenceEvents:
             if isinstance(error, (Refusal, InvalidInput)):
                 # A join that was refused decides nothing about who this socket is.
                 session.identity = known
-            elif not was_there:
+            elif in_doubt:
                 await self.abandon(session, room)
             if room not in session.rooms:
                 await self._fanout.exit(session, room)

@@ -127,3 +127,12 @@ async def test_a_call_that_cannot_be_made_is_told_to_its_callers() -> None:
     batch = HeartbeatBatch(send)
     answers = await asyncio.gather(batch.beat("a", "x"), batch.beat("b", "y"), return_exceptions=True)
     assert [str(answer) for answer in answers] == ["a", "b"]
+
+
+async def test_a_reply_that_is_too_short_is_told_to_every_caller() -> None:
+    async def answer(room: str, slots: Sequence[str]) -> Reply:
+        return [b"beat", b"5", b"1"]
+
+    batch = batch_of(answer)
+    answers = await asyncio.gather(batch.beat("r", "x"), batch.beat("r", "y"), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [ValueError, ValueError]
