@@ -83,9 +83,12 @@ class Store:
     async def _settle(answer: asyncio.Future[list[Any]], running: Awaitable[list[Any]]) -> None:
         try:
             reply = await running
-        except Exception as error:
+        except BaseException as error:
             if not answer.done():
-                answer.set_exception(error)
+                failed = isinstance(error, Exception)
+                answer.set_exception(error if failed else StoreUnavailable("the connection to Redis was closed"))
+            if not isinstance(error, Exception):
+                raise
         else:
             if not answer.done():
                 answer.set_result(reply)

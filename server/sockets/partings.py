@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 from presence_engine import PresenceEngine, StoreUnavailable
@@ -14,17 +15,28 @@ _BATCH: Final = 500
 log = logging.getLogger(__name__)
 
 
+@dataclass(eq=False, slots=True)
+class _Parting:
+    """One wish that a connection goes; a later one of the same connection is another."""
+
+    grace_ms: int | None
+
+
+# By room, user and connection.
+_Partings = dict[tuple[str, str, str], _Parting]
+
+
 class Partings:
     """Detaches connections. ping_timeout_grace_ms: the grace of a socket that fell silent, where a room gives any."""
 
     def __init__(self, engine: PresenceEngine, ping_timeout_grace_ms: int) -> None:
         self._engine, self._ping_timeout_grace_ms = engine, ping_timeout_grace_ms
-        self._unheard: dict[tuple[str, str, str], int | None] = {}
+        self._unheard: _Partings = {}
         self._task: asyncio.Task[None] | None = None
 
     async def part(self, rooms: Iterable[str], user: str, connection: str, *, silent: bool = False) -> None:
         """Put one connection of each room into grace, all in one round trip. Never raises StoreUnavailable."""
-        leaving = {(room, user, connection): self._grace_ms(room, silent=silent) for room in rooms}
+        leaving = {(room, user, connection): _Parting(self._grace_ms(room, silent=silent)) for room in rooms}
         if unheard := await self._detach(leaving):
             # Without this the connections would count as present for as long as this process lives.
             self._unheard.update(unheard)
@@ -40,12 +52,12 @@ class Partings:
 
     def part_soon(self, room: str, user: str, connection: str) -> None:
         """Put a connection into grace that Redis may or may not hold, unless `keep` is said before."""
-        self._unheard[room, user, connection] = None
+        self._unheard[room, user, connection] = _Parting(None)
         self._start()
 
-    def keep(self, room: str, user: str, connection: str) -> None:
-        """The connection is in use again."""
-        self._unheard.pop((room, user, connection), None)
+    def keep(self, room: str, user: str, connection: str) -> bool:
+        """The connection is in use again; tell whether it was to go."""
+        return self._unheard.pop((room, user, connection), None) is not None
 
     def _start(self) -> None:
         if self._task is None or self._task.done():
@@ -54,15 +66,16 @@ class Partings:
     def _grace_ms(self, room: str, *, silent: bool) -> int | None:
         return self._ping_timeout_grace_ms if silent and self._engine.settings.rules(room).grace_ms else None
 
-    async def _detach(self, leaving: dict[tuple[str, str, str], int | None]) -> dict[tuple[str, str, str], int | None]:
+    async def _detach(self, leaving: _Partings) -> _Partings:
         """Return what Redis did not hear."""
         outcomes = await asyncio.gather(
-            *(self._engine.detach(*one, grace_ms=grace_ms) for one, grace_ms in leaving.items()), return_exceptions=True
+            *(self._engine.detach(*one, grace_ms=parting.grace_ms) for one, parting in leaving.items()),
+            return_exceptions=True,
         )
         unheard = {}
-        for (one, grace_ms), outcome in zip(leaving.items(), outcomes, strict=True):
+        for (one, parting), outcome in zip(leaving.items(), outcomes, strict=True):
             if isinstance(outcome, StoreUnavailable):
-                unheard[one] = grace_ms
+                unheard[one] = parting
             elif isinstance(outcome, BaseException):
                 log.error("a connection could not be detached", exc_info=outcome)
         return unheard
@@ -72,5 +85,6 @@ class Partings:
             await asyncio.sleep(_RETRY_S)
             batch = dict(list(self._unheard.items())[:_BATCH])
             unheard = await self._detach(batch)
-            for one in batch.keys() - unheard.keys():
-                self._unheard.pop(one, None)
+            for one, parting in batch.items():
+                if one not in unheard and self._unheard.get(one) is parting:
+                    del self._unheard[one]

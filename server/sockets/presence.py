@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from presence_engine import (
     Absent,
+    Beat,
     Full,
     InvalidInput,
     Left,
@@ -67,7 +68,7 @@ class PresenceEvents:
     async def join(self, session: Session, payload: Any) -> Answer:
         wanted = read(payloads.JoinRoom, payload)
         room = canonical_id(wanted.roomId, "roomId")
-        known, in_doubt = session.identity, False
+        known, was_doubted, in_doubt = session.identity, False, False
         identity = self._identify(session, wanted.userId, wanted.username)
         if identity is None:
             raise Refusal("invalid_input", "userId is missing", field="userId")
@@ -76,7 +77,7 @@ class PresenceEvents:
             self._authoriser.check_rooms_of(session, room)
             await self._fanout.enter(session, room)
             in_doubt = room not in session.rooms
-            self._partings.keep(room, identity.user, session.sid)
+            was_doubted = self._partings.keep(room, identity.user, session.sid)
             outcome = await self._engine.join(
                 room, identity.given, session.sid, username=wanted.username or identity.username, data=wanted.data
             )
@@ -97,11 +98,12 @@ class PresenceEvents:
                 raise Refusal("not_in_room", "the socket closed while it joined")
             page = await self._engine.list(room, limit=FIRST_PAGE)
         except BaseException as error:
-            if isinstance(error, (Refusal, InvalidInput)):
+            refused = isinstance(error, (Refusal, InvalidInput))
+            if was_doubted or (in_doubt and not refused):
+                await self.abandon(session, room)
+            if refused:
                 # A join that was refused decides nothing about who this socket is.
                 session.identity = known
-            elif in_doubt:
-                await self.abandon(session, room)
             if room not in session.rooms:
                 await self._fanout.exit(session, room)
             raise
@@ -161,7 +163,12 @@ class PresenceEvents:
         if identity is None:
             return self._force_leave.refuse_beat(session, room, given, None)
         self._authoriser.check_room(identity, "heartbeat", room)
-        outcome = await self._engine.heartbeat(room, identity.user, session.sid)
+        was_doubted, outcome = self._partings.keep(room, identity.user, session.sid), None
+        try:
+            outcome = await self._engine.heartbeat(room, identity.user, session.sid)
+        finally:
+            if was_doubted and not isinstance(outcome, Beat):
+                self._partings.part_soon(room, identity.user, session.sid)
         if isinstance(outcome, Absent) and outcome.reason is None and room in session.rooms and self._recovering():
             await self._restore(session, room)
             outcome = await self._engine.heartbeat(room, identity.user, session.sid)
@@ -180,12 +187,10 @@ class PresenceEvents:
         session.ever_joined.add(room)
         session.told.discard(room)
         assert session.identity is not None  # noqa: S101 - only an identified socket can beat
-        user = session.identity.user
         if session.closed:
             session.rooms.pop(room)
-            await self._partings.part([room], user, session.sid)
-            return
-        self._partings.keep(room, user, session.sid)
+            await self._partings.part([room], session.identity.user, session.sid)
+            raise Refusal("not_in_room", "the socket closed while it came back")
         await self._fanout.enter(session, room)
         self._fanout.add(session, room, given)
 

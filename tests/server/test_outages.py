@@ -161,6 +161,39 @@ def test_a_join_in_doubt_whose_client_never_asks_again_is_no_ghost(
     assert idle.emit("room:heartbeat", {"roomId": room})["ok"] is False
 
 
+def test_a_refused_second_try_does_not_settle_a_join_in_doubt(
+    serve: Serve, stoppable: EmbeddedServer, connect: Connect, room: str
+) -> None:
+    server = serve(stoppable.url, PRESENCE_GRACE="0.5")
+    there, client = connect(server), connect(server)
+    there.join(room, "u0")
+    stop(stoppable)
+    assert client.emit("join_room", {"roomId": room, "userId": "u1"})["error"]["code"] == "unavailable"
+    too_much = {"roomId": room, "userId": "u1", "data": {"x": "y" * 5000}}
+    assert client.emit("join_room", too_much)["error"]["code"] == "too_large"
+    go_on(stoppable)
+    eventually(lambda: there.emit("room:heartbeat", {"roomId": room})["ok"], "Redis")
+    eventually(lambda: server.users(room) == ["u0"], "the end of the other", timeout_s=6)
+
+
+def test_a_beat_settles_a_join_in_doubt(serve: Serve, stoppable: EmbeddedServer, connect: Connect, room: str) -> None:
+    """Redis had carried it out: who beats is there, and stays."""
+    server = serve(stoppable.url, PRESENCE_GRACE="0.5")
+    there, client = connect(server), connect(server)
+    there.join(room, "u0")
+    stop(stoppable)
+    assert client.emit("join_room", {"roomId": room, "userId": "u1"})["error"]["code"] == "unavailable"
+    beat = client.send("room:heartbeat", {"roomId": room})
+    time.sleep(0.5)
+    go_on(stoppable)
+    if client.answer(beat)["ok"]:
+        time.sleep(1.5)
+        assert server.users(room) == ["u0", "u1"]
+        assert client.emit("room:heartbeat", {"roomId": room})["ok"] is True
+    else:
+        eventually(lambda: server.users(room) == ["u0"], "its end", timeout_s=6)
+
+
 def test_a_board_that_cannot_be_shown_has_nobody_at_it(
     serve: Serve, store: EmbeddedServer, connect: Connect, room: str
 ) -> None:

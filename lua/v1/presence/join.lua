@@ -20,7 +20,7 @@
 -- RETURNS {"due"} sweep first | {"full", count} | {"limited", "connections"|"rooms"} a bound of the user
 -- RETURNS {"absent", reason} adopt found nobody; why, when still known
 -- REPEAT renews the deadline, announces nothing
--- COST O(log n), 7–11 commands, up to 14 with the index; 25 for the first of a room
+-- COST O(log n), 7–11 commands, up to 14 with the index; 26 for the first of a room
 local user, connection, mode, life, now = ARGV[2], ARGV[3], ARGV[7], tonumber(ARGV[5]), ARGV[8]
 --- @include clock
 --- @include room

@@ -29,8 +29,8 @@ local joined_at, held, seen_at, public = read_record(before or '')
 if not held or not has(held, connection) then
   return 'absent'
 end
---- @include birth
 local renewed = renewed_public(public, string.match(public, '^[^\30]*'), ARGV[4], ARGV[5])
+--- @include birth
 local value, entries
 if renewed ~= public then
   value = joined_at .. '\30' .. held .. '\30' .. seen_at .. '\30' .. renewed
