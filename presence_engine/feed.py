@@ -11,8 +11,8 @@ from typing import Any, Final
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import MovedError
 
-from presence_engine.batching import CONNECTION_ERRORS, end_tasks
 from presence_engine.errors import StoreUnavailable
+from presence_engine.pipe import CONNECTION_ERRORS, end_tasks
 from presence_engine.topology import Topology
 
 Handler = Callable[[bytes], None]

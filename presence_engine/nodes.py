@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from presence_engine import replies
-from presence_engine.batching import end_tasks
 from presence_engine.engine import PresenceEngine, new_node_id
 from presence_engine.errors import StoreUnavailable
 from presence_engine.models import Lease
+from presence_engine.pipe import end_tasks
 
 _RENEWALS_A_LEASE: Final = 3
 _RETRY_S: Final = 0.5

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from redis.exceptions import MovedError, NoScriptError, ResponseError
 
-from presence_engine.batching import Pipe, end_tasks
 from presence_engine.errors import ContractBroken, StoreUnavailable
 from presence_engine.feed import Feed
+from presence_engine.pipe import Pipe, end_tasks
 from presence_engine.scripts import ScriptLibrary
 from presence_engine.topology import topology
 

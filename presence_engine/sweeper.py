@@ -5,9 +5,9 @@ import contextlib
 import logging
 from typing import Final
 
-from presence_engine.batching import end_tasks
 from presence_engine.engine import PresenceEngine
 from presence_engine.errors import StoreUnavailable
+from presence_engine.pipe import end_tasks
 
 _RETRY_S: Final = 0.5
 _LEAST_SLEEP_S: Final = 0.005

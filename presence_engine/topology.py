@@ -14,8 +14,8 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
-from presence_engine.batching import Pipe, end_tasks
 from presence_engine.errors import ConfigurationError, StoreUnavailable
+from presence_engine.pipe import Pipe, end_tasks
 
 Connect = Callable[[], AbstractConnection]
 Place = tuple[str, int]

@@ -72,8 +72,8 @@ class Authoriser:
         except Exception:
             raise Refusal("unauthorized", "the token is not valid") from None
 
-    def identify(self, session: Session, user: str | int | None, username: str | None) -> Identity | None:
-        """Return the socket's identity. Without authentication the first payload that names a user sets it.
+    def identify(self, session: Session, user: str | int | float | None, username: str | None) -> Identity | None:
+        """Return the socket's identity. Without authentication the first payload that names a user sets it for good.
 
         Raises `forbidden` when the payload names another user, `unauthorized` when the token has expired.
         """
@@ -82,7 +82,7 @@ class Authoriser:
         if identity is None:
             if canonical is None or user is None:
                 return None
-            session.identity = Identity(canonical, user, username)
+            session.identity = Identity(canonical, wire.echo(user), username)
             return session.identity
         self.check_fresh(identity)
         if canonical is not None and canonical != identity.user:

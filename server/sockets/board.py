@@ -195,7 +195,7 @@ class BoardEvents:
         if given is None:
             return _user(session)
         if self._authoriser.enabled:
-            self._authoriser.identify(session, wire.echo(given), None)
+            self._authoriser.identify(session, given, None)
         return wire.echo(given)
 
 

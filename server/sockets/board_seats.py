@@ -68,8 +68,7 @@ class BoardSeats:
         if self._fanout.board_of(session) not in (None, retro):
             raise Refusal("forbidden", "this socket is at another board")
         room, known = room_of(retro), session.identity
-        was_there, user = room in session.rooms, None if wanted.userId is None else wire.echo(wanted.userId)
-        identity = self._authoriser.identify(session, user, wanted.username)
+        was_there, identity = room in session.rooms, self._authoriser.identify(session, wanted.userId, wanted.username)
         if identity is None:
             raise InvalidInput("userId", "is missing")
         try:
@@ -124,7 +123,7 @@ class BoardSeats:
         """Return the board the socket is at, which must be the one it names, as the user it is."""
         retro, joined = _retro(wanted.retroId), self._fanout.board_of(session)
         if wanted.userId is not None:
-            self._authoriser.identify(session, wire.echo(wanted.userId), None)
+            self._authoriser.identify(session, wanted.userId, None)
         if joined is None:
             raise Refusal("not_in_room", "this socket is at no board")
         if retro != joined:

@@ -23,7 +23,7 @@ class _Parting:
 
 
 # By room, user and connection.
-_Partings = dict[tuple[str, str, str], _Parting]
+_Leaving = dict[tuple[str, str, str], _Parting]
 
 
 class Partings:
@@ -31,7 +31,7 @@ class Partings:
 
     def __init__(self, engine: PresenceEngine, ping_timeout_grace_ms: int) -> None:
         self._engine, self._ping_timeout_grace_ms = engine, ping_timeout_grace_ms
-        self._unheard: _Partings = {}
+        self._unheard: _Leaving = {}
         self._task: asyncio.Task[None] | None = None
 
     async def part(self, rooms: Iterable[str], user: str, connection: str, *, silent: bool = False) -> None:
@@ -66,7 +66,7 @@ class Partings:
     def _grace_ms(self, room: str, *, silent: bool) -> int | None:
         return self._ping_timeout_grace_ms if silent and self._engine.settings.rules(room).grace_ms else None
 
-    async def _detach(self, leaving: _Partings) -> _Partings:
+    async def _detach(self, leaving: _Leaving) -> _Leaving:
         """Return what Redis did not hear."""
         outcomes = await asyncio.gather(
             *(self._engine.detach(*one, grace_ms=parting.grace_ms) for one, parting in leaving.items()),

@@ -25,7 +25,7 @@ from server.settings import Settings
 from server.sockets.force_leave import ForceLeave
 from server.sockets.gateway import Answer, Handler
 from server.sockets.partings import Partings
-from server.sockets.session import Identity, Membership, Session
+from server.sockets.session import Membership, Session
 from server.sockets.transport import SocketServer
 
 FIRST_PAGE: Final = 100
@@ -68,8 +68,9 @@ class PresenceEvents:
     async def join(self, session: Session, payload: Any) -> Answer:
         wanted = read(payloads.JoinRoom, payload)
         room = canonical_id(wanted.roomId, "roomId")
+        # In doubt: Redis may have carried it out.
         known, was_doubted, in_doubt = session.identity, False, False
-        identity = self._identify(session, wanted.userId, wanted.username)
+        identity = self._authoriser.identify(session, wanted.userId, wanted.username)
         if identity is None:
             raise Refusal("invalid_input", "userId is missing", field="userId")
         try:
@@ -159,7 +160,7 @@ class PresenceEvents:
         wanted = read(payloads.Heartbeat, payload)
         room = canonical_id(wanted.roomId, "roomId")
         given = wire.echo(wanted.roomId)
-        identity = self._identify(session, wanted.userId, None)
+        identity = self._authoriser.identify(session, wanted.userId, None)
         if identity is None:
             return self._force_leave.refuse_beat(session, room, given, None)
         self._authoriser.check_room(identity, "heartbeat", room)
@@ -174,19 +175,25 @@ class PresenceEvents:
             outcome = await self._engine.heartbeat(room, identity.user, session.sid)
         if isinstance(outcome, Absent):
             return self._force_leave.refuse_beat(session, room, given, outcome.reason)
-        if outcome.adopted or room not in session.rooms:
+        if outcome.adopted:
             await self._come_back(session, room, given, outcome.now_ms)
-        session.rooms[room].beat_at_s = time.monotonic()
+        elif was_doubted:
+            # Redis had carried out a join that was not acknowledged. It is now, and told who is there.
+            await self.join(session, {"roomId": given})
+        elif room in session.rooms:
+            session.rooms[room].beat_at_s = time.monotonic()
+        else:  # put out since Redis took the beat
+            return self._force_leave.refuse_beat(session, room, given, None)
         body: Answer = {"timestamp": outcome.now_ms, "ttl": self._engine.settings.rules(room).ttl_ms}
         await self._emit(session, "room:heartbeat:ack", {"roomId": given, **body})
         return {**body, "adopted": True} if outcome.adopted else body
 
     async def _come_back(self, session: Session, room: str, given: str | int, now_ms: int) -> None:
-        """An adopting beat, or one after a join in doubt, put this socket into the room."""
+        """An adopting beat put this socket back into the room."""
         session.rooms[room] = Membership(given, now_ms)
         session.ever_joined.add(room)
         session.told.discard(room)
-        assert session.identity is not None  # noqa: S101 - only an identified socket can beat
+        assert session.identity is not None  # noqa: S101 - only an identified socket can adopt
         if session.closed:
             session.rooms.pop(room)
             await self._partings.part([room], session.identity.user, session.sid)
@@ -287,13 +294,6 @@ class PresenceEvents:
         for room in {*rooms, *session.watching}:
             await self._fanout.unwatch(session, room)
             await self._fanout.exit(session, room)
-
-    def _identify(self, session: Session, user: str | int | float | None, username: str | None) -> Identity | None:
-        """The socket's identity; without authentication the first payload that names a user sets it, and it stays."""
-        if user is None:
-            return self._authoriser.identify(session, None, username)
-        canonical_id(user, "userId")
-        return self._authoriser.identify(session, wire.echo(user), username)
 
     async def _emit(self, session: Session, event: str, body: Answer) -> None:
         await self._sockets.emit(event, body, to=session.sid, namespace=session.namespace)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 
-from presence_engine.batching import Pipe
 from presence_engine.errors import StoreUnavailable
+from presence_engine.pipe import Pipe
 from tests.faults.proxy import Proxy
 
 pytestmark = pytest.mark.faults

@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 
 from presence_engine import ContractBroken, PresenceEngine, StoreUnavailable
-from presence_engine.batching import Pipe
+from presence_engine.pipe import Pipe
 from tests.conftest import MakeEngine, StartServer
 
 MakePipe = Callable[..., Pipe]

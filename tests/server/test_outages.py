@@ -142,56 +142,68 @@ def test_t0_2_a_socket_that_ends_while_redis_is_away_is_no_ghost(
     eventually(lambda: server.users(room) == [], "both gone", timeout_s=6)
 
 
-def test_a_join_in_doubt_whose_client_never_asks_again_is_no_ghost(
-    serve: Serve, stoppable: EmbeddedServer, connect: Connect, room: str
-) -> None:
-    """Told `unavailable`, it stays connected and does nothing; another one tries again, and is in."""
-    server = serve(stoppable.url, PRESENCE_GRACE="0.5")
-    there, idle, stubborn = connect(server), connect(server), connect(server)
-    there.join(room, "u0")
+@pytest.fixture
+def doubting(serve: Serve, stoppable: EmbeddedServer) -> RunningServer:
+    return serve(stoppable.url, PRESENCE_GRACE="0.5")
+
+
+@pytest.fixture
+def doubtful(doubting: RunningServer, stoppable: EmbeddedServer, connect: Connect, room: str) -> Client:
+    """Its join is under way to a Redis that stands still, and was answered; u0 is in the room, so that it was sent."""
+    connect(doubting).join(room, "u0")
+    client = connect(doubting)
     stop(stoppable)
-    for client, user in ((idle, "u1"), (stubborn, "u2")):
-        assert client.emit("join_room", {"roomId": room, "userId": user})["error"]["code"] == "unavailable"
+    assert client.emit("join_room", {"roomId": room, "userId": "u1"})["error"]["code"] == "unavailable"
+    return client
+
+
+def stays_as(server: RunningServer, room: str, users: list[str]) -> None:
+    """What is in doubt is repeated each half second, and a grace would be over."""
+    eventually(lambda: server.users(room) == users, f"{users}", timeout_s=6)
+    time.sleep(1.5)
+    assert server.users(room) == users
+
+
+def test_a_join_in_doubt_whose_client_never_asks_again_is_no_ghost(
+    doubting: RunningServer, stoppable: EmbeddedServer, doubtful: Client, room: str
+) -> None:
+    """It stays connected and does nothing."""
     go_on(stoppable)
-    eventually(lambda: stubborn.emit("join_room", {"roomId": room, "userId": "u2"})["ok"], "Redis")
-    eventually(lambda: server.users(room) == ["u0", "u2"], "the end of the other", timeout_s=6)
-    time.sleep(1.5)  # what was in doubt is repeated each half second, and a grace would be over
-    assert server.users(room) == ["u0", "u2"]
-    assert stubborn.emit("room:heartbeat", {"roomId": room})["ok"] is True
-    assert idle.emit("room:heartbeat", {"roomId": room})["ok"] is False
+    eventually(lambda: doubting.http.get("/readyz").status_code == 200, "readiness")
+    stays_as(doubting, room, ["u0"])
+    assert doubtful.emit("room:heartbeat", {"roomId": room})["error"]["code"] == "not_in_room"
+
+
+def test_a_join_in_doubt_that_is_repeated_is_in(
+    doubting: RunningServer, stoppable: EmbeddedServer, doubtful: Client, room: str
+) -> None:
+    go_on(stoppable)
+    eventually(lambda: doubtful.emit("join_room", {"roomId": room, "userId": "u1"})["ok"], "Redis")
+    stays_as(doubting, room, ["u0", "u1"])
+    assert doubtful.emit("room:heartbeat", {"roomId": room})["ok"] is True
 
 
 def test_a_refused_second_try_does_not_settle_a_join_in_doubt(
-    serve: Serve, stoppable: EmbeddedServer, connect: Connect, room: str
+    doubting: RunningServer, stoppable: EmbeddedServer, doubtful: Client, room: str
 ) -> None:
-    server = serve(stoppable.url, PRESENCE_GRACE="0.5")
-    there, client = connect(server), connect(server)
-    there.join(room, "u0")
-    stop(stoppable)
-    assert client.emit("join_room", {"roomId": room, "userId": "u1"})["error"]["code"] == "unavailable"
     too_much = {"roomId": room, "userId": "u1", "data": {"x": "y" * 5000}}
-    assert client.emit("join_room", too_much)["error"]["code"] == "too_large"
+    assert doubtful.emit("join_room", too_much)["error"]["code"] == "too_large"
     go_on(stoppable)
-    eventually(lambda: there.emit("room:heartbeat", {"roomId": room})["ok"], "Redis")
-    eventually(lambda: server.users(room) == ["u0"], "the end of the other", timeout_s=6)
+    eventually(lambda: doubting.http.get("/readyz").status_code == 200, "readiness")
+    stays_as(doubting, room, ["u0"])
 
 
-def test_a_beat_settles_a_join_in_doubt(serve: Serve, stoppable: EmbeddedServer, connect: Connect, room: str) -> None:
-    """Redis had carried it out: who beats is there, and stays."""
-    server = serve(stoppable.url, PRESENCE_GRACE="0.5")
-    there, client = connect(server), connect(server)
-    there.join(room, "u0")
-    stop(stoppable)
-    assert client.emit("join_room", {"roomId": room, "userId": "u1"})["error"]["code"] == "unavailable"
-    beat = client.send("room:heartbeat", {"roomId": room})
-    time.sleep(0.5)
+def test_a_beat_acknowledges_a_join_that_had_been_carried_out(
+    doubting: RunningServer, stoppable: EmbeddedServer, doubtful: Client, room: str
+) -> None:
+    """Whoever beats instead of joining again is in, stays, and is told who is there."""
+    beat = doubtful.send("room:heartbeat", {"roomId": room})
     go_on(stoppable)
-    if client.answer(beat)["ok"]:
-        time.sleep(1.5)
-        assert server.users(room) == ["u0", "u1"]
-        assert client.emit("room:heartbeat", {"roomId": room})["ok"] is True
-    else:
-        eventually(lambda: server.users(room) == ["u0"], "its end", timeout_s=6)
+    assert doubtful.answer(beat)["ok"] is True
+    told = doubtful.wait("room:joined")
+    assert [user["userId"] for user in told["users"]] == ["u0", "u1"]
+    stays_as(doubting, room, ["u0", "u1"])
+    assert doubtful.emit("room:heartbeat", {"roomId": room})["ok"] is True
 
 
 def test_a_board_that_cannot_be_shown_has_nobody_at_it(
