@@ -53,6 +53,7 @@ from server.sockets.board import BoardEvents
 from server.sockets.board_seats import BoardSeats
 from server.sockets.chat import ChatEvents
 from server.sockets.expiry import TokenExpiry
+from server.sockets.following import FollowEvents
 from server.sockets.force_leave import ForceLeave
 from server.sockets.gateway import Gateway
 from server.sockets.presence import PresenceEvents
@@ -114,12 +115,14 @@ class PresenceServer:
             on_condemned=reassert.condemned,
             on_recovered=reassert.recovered,
         )
+        following = FollowEvents(self.engine, settings, self.fanout, self.authoriser)
         self.presence = PresenceEvents(
             self.engine,
             settings,
             self.sockets,
             self.fanout,
             self.authoriser,
+            following,
             self.force_leave,
             lambda: self.node.recovering,
             reassert.restore,
@@ -154,6 +157,7 @@ class PresenceServer:
         self._ready = False
         handlers = {
             **self.presence.handlers(),
+            **following.handlers(),
             **BoardEvents(boards, self.seats, self.authoriser).handlers(),
             **ChatEvents(self.chat, self.chat_fanout, self.presence, self.authoriser).handlers(),
         }

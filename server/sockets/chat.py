@@ -41,8 +41,9 @@ class ChatEvents:
             user = canonical_id(wanted.userId, "userId")
             if session.identity is not None and session.identity.user != user:
                 raise Refusal("forbidden", "this socket belongs to another user")
-            left = await self._presence.leave(session, payload)
         self._fanout.unlisten(session, room)
+        if wanted.userId is not None:
+            left = await self._presence.leave(session, payload)
         return {**left, "room_id": wire.echo(wanted.room_id)}
 
     async def read(self, session: Session, payload: Any) -> Answer:

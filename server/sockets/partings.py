@@ -1,4 +1,4 @@
-"""Who is to go into grace: sockets that ended and joins in doubt. A Redis that did not hear it is told until it has."""
+"""Who is to go: sockets that ended, joins and leaves in doubt. A Redis that did not hear it is told until it has."""
 
 import asyncio
 import logging
@@ -17,9 +17,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(eq=False, slots=True)
 class _Parting:
-    """One wish that a connection goes; a later one of the same connection is another."""
+    """One wish that a connection goes; a later one of the same connection is another. leaves: at once, as its user
+    said, instead of after a grace.
+    """
 
-    grace_ms: int | None
+    grace_ms: int | None = None
+    leaves: bool = False
 
 
 # By room, user and connection.
@@ -37,7 +40,7 @@ class Partings:
     async def part(self, rooms: Iterable[str], user: str, connection: str, *, silent: bool = False) -> None:
         """Put one connection of each room into grace, all in one round trip. Never raises StoreUnavailable."""
         leaving = {(room, user, connection): _Parting(self._grace_ms(room, silent=silent)) for room in rooms}
-        if unheard := await self._detach(leaving):
+        if unheard := await self._end(leaving):
             # Without this the connections would count as present for as long as this process lives.
             self._unheard.update(unheard)
             self._start()
@@ -50,9 +53,9 @@ class Partings:
                 return
         await self.part([room], user, connection)
 
-    def part_soon(self, room: str, user: str, connection: str) -> None:
-        """Put a connection into grace that Redis may or may not hold, unless `keep` is said before."""
-        self._unheard[room, user, connection] = _Parting(None)
+    def part_soon(self, room: str, user: str, connection: str, *, leaves: bool = False) -> None:
+        """End a connection that Redis may or may not hold, unless `keep` is said before."""
+        self._unheard[room, user, connection] = _Parting(leaves=leaves)
         self._start()
 
     def keep(self, room: str, user: str, connection: str) -> bool:
@@ -66,10 +69,13 @@ class Partings:
     def _grace_ms(self, room: str, *, silent: bool) -> int | None:
         return self._ping_timeout_grace_ms if silent and self._engine.settings.rules(room).grace_ms else None
 
-    async def _detach(self, leaving: _Leaving) -> _Leaving:
+    async def _end(self, leaving: _Leaving) -> _Leaving:
         """Return what Redis did not hear."""
         outcomes = await asyncio.gather(
-            *(self._engine.detach(*one, grace_ms=parting.grace_ms) for one, parting in leaving.items()),
+            *(
+                self._engine.leave(*one) if parting.leaves else self._engine.detach(*one, grace_ms=parting.grace_ms)
+                for one, parting in leaving.items()
+            ),
             return_exceptions=True,
         )
         unheard = {}
@@ -77,14 +83,14 @@ class Partings:
             if isinstance(outcome, StoreUnavailable):
                 unheard[one] = parting
             elif isinstance(outcome, BaseException):
-                log.error("a connection could not be detached", exc_info=outcome)
+                log.error("a connection could not be ended", exc_info=outcome)
         return unheard
 
     async def _repeat(self) -> None:
         while self._unheard:
             await asyncio.sleep(_RETRY_S)
             batch = dict(list(self._unheard.items())[:_BATCH])
-            unheard = await self._detach(batch)
+            unheard = await self._end(batch)
             for one, parting in batch.items():
                 if one not in unheard and self._unheard.get(one) is parting:
                     del self._unheard[one]

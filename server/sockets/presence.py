@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from presence_engine import (
     Absent,
@@ -12,8 +12,8 @@ from presence_engine import (
     InvalidInput,
     Left,
     Limited,
-    Page,
     PresenceEngine,
+    StoreUnavailable,
     canonical_id,
 )
 from server import payloads, wire
@@ -22,13 +22,12 @@ from server.fanout import Fanout
 from server.payloads import read
 from server.refusals import Refusal
 from server.settings import Settings
+from server.sockets.following import FIRST_PAGE, FollowEvents
 from server.sockets.force_leave import ForceLeave
 from server.sockets.gateway import Answer, Handler
 from server.sockets.partings import Partings
 from server.sockets.session import Membership, Session
 from server.sockets.transport import SocketServer
-
-FIRST_PAGE: Final = 100
 
 
 class PresenceEvents:
@@ -41,12 +40,14 @@ class PresenceEvents:
         sockets: SocketServer,
         fanout: Fanout,
         authoriser: Authoriser,
+        following: FollowEvents,
         force_leave: ForceLeave,
         recovering: Callable[[], bool],
         restore: Callable[[Session, str], Awaitable[None]],
     ) -> None:
         self._engine, self._settings, self._sockets = engine, settings, sockets
-        self._fanout, self._authoriser, self._force_leave = fanout, authoriser, force_leave
+        self._fanout, self._authoriser = fanout, authoriser
+        self._following, self._force_leave = following, force_leave
         self._partings = Partings(engine, settings.grace_ping_timeout_ms)
         self._recovering, self._restore = recovering, restore
         self.on_refreshed: Callable[[Session], None] | None = None
@@ -57,10 +58,6 @@ class PresenceEvents:
             "leave_room": self.leave,
             "room:heartbeat": self.heartbeat,
             "room:update": self.update,
-            "room:users:get": self.list,
-            "room:sync": self.sync,
-            "room:watch": self.watch,
-            "room:unwatch": self.unwatch,
             "user:logout": self.logout,
             "auth:refresh": self.refresh,
         }
@@ -110,18 +107,18 @@ class PresenceEvents:
             raise
         session.ever_joined.add(room)
         session.told.discard(room)
-        body = {**self._joined(session, room, page), "rejoined": outcome.rejoined}
+        body = {**self._following.snapshot(session, room, page), "rejoined": outcome.rejoined}
         await self._emit(session, "room:joined", body)
         # No turn of the loop lies between reading the page, this, and the acknowledgement.
         self._fanout.place_soon(session, room, wire.echo(wanted.roomId), page.position)
         return body
 
-    async def abandon(self, session: Session, room: str) -> None:
-        """A join that is not acknowledged, whatever Redis made of it: its client may never ask again."""
+    async def abandon(self, session: Session, room: str, *, leaves: bool = False) -> None:
+        """A join or a leave that is not acknowledged, whatever Redis made of it: its client may never ask again."""
         session.rooms.pop(room, None)
         await self._fanout.exit(session, room)
         if session.identity is not None:
-            self._partings.part_soon(room, session.identity.user, session.sid)
+            self._partings.part_soon(room, session.identity.user, session.sid, leaves=leaves)
 
     def _limited(self, outcome: Limited) -> Refusal:
         if outcome.bound == "rooms":
@@ -129,32 +126,27 @@ class PresenceEvents:
         most = self._settings.max_user_connections
         return Refusal("rate_limited", f"a user may hold at most {most} connections in a room")
 
-    def _joined(self, session: Session, room: str, page: Page) -> Answer:
-        identity = session.identity
-        assert identity is not None  # noqa: S101 - a member has joined, and joining identifies
-        membership = session.rooms.get(room)
-        return {
-            "roomId": membership.given if membership else room,
-            "userId": identity.given,
-            **wire.position(page.position),
-            **wire.users(page),
-            "mode": self._fanout.mode_of(room, page.position.count),
-            "ttl": self._engine.settings.rules(room).ttl_ms,
-            "heartbeatInterval": self._settings.heartbeat_interval_ms,
-        }
-
     async def leave(self, session: Session, payload: Any) -> Answer:
         wanted = read(payloads.LeaveRoom, payload)
         room = canonical_id(wanted.roomId, "roomId")
-        left = False
-        if session.identity is not None:
-            outcome = await self._engine.leave(room, session.identity.user, session.sid, everywhere=wanted.everywhere)
-            left = isinstance(outcome, Left)
-        session.rooms.pop(room, None)
-        await self._fanout.exit(session, room)
+        left = await self._leave(session, room, everywhere=wanted.everywhere)
         body: Answer = {"roomId": wire.echo(wanted.roomId), "left": left}
         await self._emit(session, "room:left", body)
         return body
+
+    async def _leave(self, session: Session, room: str, *, everywhere: bool = False) -> bool:
+        outcome = None
+        try:
+            if session.identity is not None:
+                user = session.identity.user
+                outcome = await self._engine.leave(room, user, session.sid, everywhere=everywhere)
+        except StoreUnavailable:
+            if room in session.rooms:
+                await self.abandon(session, room, leaves=True)
+            raise
+        session.rooms.pop(room, None)
+        await self._fanout.exit(session, room)
+        return isinstance(outcome, Left)
 
     async def heartbeat(self, session: Session, payload: Any) -> Answer:
         wanted = read(payloads.Heartbeat, payload)
@@ -218,62 +210,10 @@ class PresenceEvents:
         at = outcome.position
         return {"roomId": wire.echo(wanted.roomId), "updated": outcome.changed, "epoch": at.epoch, "seq": at.seq}
 
-    async def list(self, session: Session, payload: Any) -> Answer:
-        wanted = read(payloads.ListUsers, payload)
-        room = canonical_id(wanted.roomId, "roomId")
-        self._authoriser.check_room(session.identity, "list", room)
-        if wanted.limit == 0:
-            raise Refusal("invalid_input", "limit must be an integer from 1 to 1000", field="limit")
-        page = await self._engine.list(room, limit=wanted.limit, cursor=wanted.cursor)
-        return {"roomId": wire.echo(wanted.roomId), **wire.position(page.position), **wire.users(page)}
-
-    async def sync(self, session: Session, payload: Any) -> Answer:
-        wanted = read(payloads.SyncRoom, payload)
-        room = canonical_id(wanted.roomId, "roomId")
-        self._authoriser.check_room(session.identity, "sync", room)
-        if room not in session.rooms:
-            raise Refusal("not_in_room", "this socket is not in the room")
-        given = wire.echo(wanted.roomId)
-        if wanted.epoch is not None and wanted.seq is not None:
-            known = self._fanout.since(room, wanted.epoch, wanted.seq)
-            if known is not None:
-                at, changes = known
-                diffs = [wire.diff(given, change) for change in changes]
-                self._fanout.place_soon(session, room, given, at)
-                return {"roomId": given, "sync": "diffs", "epoch": at.epoch, "seq": at.seq, "diffs": diffs}
-        page = await self._engine.list(room, limit=FIRST_PAGE)
-        self._fanout.place_soon(session, room, given, page.position)
-        return {"sync": "snapshot", **self._joined(session, room, page), "rejoined": True}
-
-    async def watch(self, session: Session, payload: Any) -> Answer:
-        wanted = read(payloads.WatchRooms, payload)
-        rooms = {canonical_id(given, "roomIds"): wire.echo(given) for given in wanted.roomIds}
-        for room in rooms:
-            self._authoriser.check_room(session.identity, "watch", room)
-        if len(session.watching | set(rooms)) > FIRST_PAGE:
-            raise Refusal("invalid_input", f"roomIds may hold at most {FIRST_PAGE} rooms at a time", field="roomIds")
-        for room, given in rooms.items():
-            session.watching.add(room)
-            await self._fanout.watch(session, room, given)
-        counts = await self._engine.counts(rooms)
-        return {"rooms": [{"roomId": given, **wire.position(counts[room])} for room, given in rooms.items()]}
-
-    async def unwatch(self, session: Session, payload: Any) -> Answer:
-        wanted = read(payloads.WatchRooms, payload)
-        for given in wanted.roomIds:
-            room = canonical_id(given, "roomIds")
-            session.watching.discard(room)
-            await self._fanout.unwatch(session, room)
-        return {"roomIds": [wire.echo(given) for given in wanted.roomIds]}
-
     async def logout(self, session: Session, _payload: Any) -> Answer:
         rooms = dict(session.rooms)
-        if session.identity is not None:
-            user = session.identity.user
-            await asyncio.gather(*(self._engine.leave(room, user, session.sid) for room in rooms))
-        for room, membership in rooms.items():
-            session.rooms.pop(room, None)
-            await self._fanout.exit(session, room)
+        await asyncio.gather(*(self._leave(session, room) for room in rooms))
+        for membership in rooms.values():
             await self._emit(session, "room:left", {"roomId": membership.given, "left": True})
         return {"left": [membership.given for membership in rooms.values()]}
 

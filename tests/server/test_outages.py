@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -40,6 +41,15 @@ def stop(store: EmbeddedServer) -> None:
 def go_on(store: EmbeddedServer) -> None:
     assert store.pid
     os.kill(store.pid, signal.SIGCONT)
+
+
+@contextmanager
+def refusing_writes(store: EmbeddedServer) -> Iterator[None]:
+    """A master that has lost its replicas: nothing is carried out."""
+    with redis.Redis.from_url(store.url) as admin:
+        admin.config_set("min-replicas-to-write", 1)
+        yield
+        admin.config_set("min-replicas-to-write", 0)
 
 
 def expect_unavailable(server: RunningServer, client: Client, room: str) -> None:
@@ -204,6 +214,37 @@ def test_a_beat_acknowledges_a_join_that_had_been_carried_out(
     assert [user["userId"] for user in told["users"]] == ["u0", "u1"]
     stays_as(doubting, room, ["u0", "u1"])
     assert doubtful.emit("room:heartbeat", {"roomId": room})["ok"] is True
+
+
+@pytest.mark.parametrize("event", ["leave_room", "user:logout"])
+def test_a_leave_that_redis_did_not_hear_is_told_again(
+    doubting: RunningServer, stoppable: EmbeddedServer, connect: Connect, room: str, event: str
+) -> None:
+    """Its client was told `unavailable`, and never asks again: it would count for a whole TTL."""
+    there, client = connect(doubting), connect(doubting)
+    there.join(room, "u0")
+    client.join(room, "u1")
+    client.join(f"{room}-2", "u1")
+    with refusing_writes(stoppable):
+        assert client.emit(event, {"roomId": room})["error"]["code"] == "unavailable"
+    stays_as(doubting, room, ["u0"])
+    assert doubting.users(f"{room}-2") == (["u1"] if event == "leave_room" else [])
+    assert client.events("room:force-leave") == client.events("disconnect") == []
+    (gone,) = there.wait("room:diff", lambda diff: diff["left"])["left"]
+    assert (gone["userId"], gone["reason"]) == ("u1", "left")
+
+
+def test_a_beat_after_a_leave_that_redis_did_not_hear_stays(
+    doubting: RunningServer, stoppable: EmbeddedServer, connect: Connect, room: str
+) -> None:
+    """Redis loses no time between the two, so the connection is still there: it is told so, with who else is."""
+    client = connect(doubting)
+    client.join(room, "u1")
+    with refusing_writes(stoppable):
+        assert client.emit("leave_room", {"roomId": room})["error"]["code"] == "unavailable"
+    assert client.emit("room:heartbeat", {"roomId": room})["ok"] is True
+    assert [user["userId"] for user in client.wait("room:joined", lambda body: body["rejoined"])["users"]] == ["u1"]
+    stays_as(doubting, room, ["u1"])
 
 
 def test_a_board_that_cannot_be_shown_has_nobody_at_it(
