@@ -124,6 +124,10 @@ class Tab:
             if view.mode == "diffs":
                 self._sync(room, view)
 
+    def follow(self, room: str) -> None:
+        """Ask for what was missed, as a client does whose beat was answered with `adopted`."""
+        self._sync(room, self.views.setdefault(room, View()))
+
     def _sync(self, room: str, view: View) -> None:
         if view.syncing or self.views.get(room) is not view:
             return

@@ -79,6 +79,8 @@ class Person:
         assert self.tab is not None
         answer = await self.tab.emit(event, {"roomId": room, **more}, timeout_s=10)
         self.answers += 1
+        if answer.get("adopted"):
+            self.tab.follow(room)
         code = "" if answer["ok"] else str(answer["error"]["code"])
         if code not in {"", "not_in_room", "unavailable"}:
             self.failed.append(f"{event}: {code}")
