@@ -17,7 +17,7 @@ _GONE: Final = (OSError, TimeoutError, ConnectionClosed, InvalidHandshake)
 
 
 class Person:
-    """One user with one tab at a time. rooms: where the person means to be. failed: answers that were neither ok nor a
+    """One tab of a user at a time. rooms: where the person means to be. failed: answers that were neither ok nor a
     refusal one has to expect while things break.
     """
 
@@ -66,8 +66,9 @@ class Person:
         assert self.tab is not None
         how = self._random.random()
         if how < 0.5:
+            everywhere = self._random.random() < 0.2
             for room in list(self.rooms):
-                await self._ask("leave_room", room)
+                await self._ask("leave_room", room, everywhere=everywhere)
                 self.rooms.discard(room)
         elif how < 0.75:
             await self.tab.close()
