@@ -9,7 +9,9 @@ from typing import Final
 
 from presence_engine import Absent, Full, Limited, PresenceEngine
 from server.sockets.force_leave import ForceLeave
-from server.sockets.session import Session
+from server.sockets.session import Membership, Session
+
+Assert = Callable[[Session, str, Membership], Awaitable[None]]
 
 _BATCH: Final = 500
 _PACE_S: Final = 0.01
@@ -40,7 +42,7 @@ class Reassert:
 
     async def condemned(self) -> None:
         """This node was taken for dead: only where the user is still present a connection comes back."""
-        await self._each(self._held(), self._adopt)
+        await self._each(self._held(), lambda session, room: self._settle(session, room, self._adopt))
 
     def _held(self) -> Sequence[tuple[Session, str]]:
         return [(session, room) for session in list(self._sessions.values()) for room in list(session.rooms)]
@@ -65,11 +67,21 @@ class Reassert:
 
     async def restore(self, session: Session, room: str) -> None:
         """See that one held connection is in its room. A client that has been silent for a TTL is not brought back."""
-        membership, identity = session.rooms.get(room), session.identity
-        if membership is None or identity is None or session.closed:
-            return
+        await self._settle(session, room, self._put_back)
+
+    async def _settle(self, session: Session, room: str, assert_one: Assert) -> None:
+        """A socket may leave, end, or join anew while it is asserted, and Redis hear of that first."""
+        while (membership := session.rooms.get(room)) is not None:
+            await assert_one(session, room, membership)
+            if session.rooms.get(room) is membership:
+                return
+            await self._depart(session, room)
+
+    async def _put_back(self, session: Session, room: str, membership: Membership) -> None:
+        identity = session.identity
+        assert identity is not None  # noqa: S101 - a member has joined, and joining identifies
         outcome = await self._engine.heartbeat(room, identity.user, session.sid)
-        if not isinstance(outcome, Absent):
+        if not isinstance(outcome, Absent) or session.rooms.get(room) is not membership:
             return
         silent_ms = (time.monotonic() - membership.beat_at_s) * 1000
         if outcome.reason is not None or silent_ms > self._engine.settings.rules(room).ttl_ms:
@@ -83,15 +95,11 @@ class Reassert:
             username=membership.username,
             data=membership.data,
         )
-        if isinstance(restored, (Full, Limited)):
+        if isinstance(restored, (Full, Limited)) and session.rooms.get(room) is membership:
             self._force_leave.removed(session, room, "not_in_room")
-        elif session.sid not in self._sessions:
-            await self._engine.detach(room, identity.user, session.sid)
 
-    async def _adopt(self, session: Session, room: str) -> None:
-        identity = session.identity
-        if identity is None or session.closed or room not in session.rooms:
-            return
-        outcome = await self._engine.heartbeat(room, identity.user, session.sid)
-        if isinstance(outcome, Absent):
+    async def _adopt(self, session: Session, room: str, membership: Membership) -> None:
+        assert session.identity is not None  # noqa: S101 - a member has joined, and joining identifies
+        outcome = await self._engine.heartbeat(room, session.identity.user, session.sid)
+        if isinstance(outcome, Absent) and session.rooms.get(room) is membership:
             self._force_leave.removed(session, room, outcome.reason or "node_lost")

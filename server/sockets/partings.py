@@ -40,9 +40,10 @@ class Partings:
     async def part(self, rooms: Iterable[str], user: str, connection: str, *, silent: bool = False) -> None:
         """Put one connection of each room into grace, all in one round trip. Never raises StoreUnavailable."""
         leaving = {(room, user, connection): _Parting(self._grace_ms(room, silent=silent)) for room in rooms}
-        if unheard := await self._end(leaving):
+        self._unheard.update(leaving)
+        await self._end(leaving)
+        if self._unheard:
             # Without this the connections would count as present for as long as this process lives.
-            self._unheard.update(unheard)
             self._start()
 
     async def undo_join(self, room: str, user: str, connection: str, *, rejoined: bool) -> None:
@@ -69,28 +70,28 @@ class Partings:
     def _grace_ms(self, room: str, *, silent: bool) -> int | None:
         return self._ping_timeout_grace_ms if silent and self._engine.settings.rules(room).grace_ms else None
 
-    async def _end(self, leaving: _Leaving) -> _Leaving:
-        """Return what Redis did not hear."""
-        outcomes = await asyncio.gather(
-            *(
-                self._engine.leave(*one) if parting.leaves else self._engine.detach(*one, grace_ms=parting.grace_ms)
-                for one, parting in leaving.items()
-            ),
-            return_exceptions=True,
-        )
-        unheard = {}
-        for (one, parting), outcome in zip(leaving.items(), outcomes, strict=True):
-            if isinstance(outcome, StoreUnavailable):
-                unheard[one] = parting
-            elif isinstance(outcome, BaseException):
-                log.error("a connection could not be ended", exc_info=outcome)
-        return unheard
-
     async def _repeat(self) -> None:
         while self._unheard:
             await asyncio.sleep(_RETRY_S)
-            batch = dict(list(self._unheard.items())[:_BATCH])
-            unheard = await self._end(batch)
-            for one, parting in batch.items():
-                if one not in unheard and self._unheard.get(one) is parting:
-                    del self._unheard[one]
+            await self._end(dict(list(self._unheard.items())[:_BATCH]))
+
+    async def _end(self, leaving: _Leaving) -> None:
+        """Tell Redis, and forget what it has heard."""
+        outcomes = await asyncio.gather(
+            *(self._tell(one, parting) for one, parting in leaving.items()), return_exceptions=True
+        )
+        for (one, parting), outcome in zip(leaving.items(), outcomes, strict=True):
+            if isinstance(outcome, StoreUnavailable):
+                continue
+            if isinstance(outcome, BaseException):
+                log.error("a connection could not be ended", exc_info=outcome)
+            if self._unheard.get(one) is parting:
+                del self._unheard[one]
+
+    async def _tell(self, one: tuple[str, str, str], parting: _Parting) -> None:
+        if self._unheard.get(one) is not parting:
+            return  # in use again, and its join may be on its way
+        if parting.leaves:
+            await self._engine.leave(*one)
+        else:
+            await self._engine.detach(*one, grace_ms=parting.grace_ms)

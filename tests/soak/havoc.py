@@ -28,6 +28,8 @@ class Havoc:
             self.forget_scripts,
             self.restart_redis,
             self.kill_redis,
+            self.freeze_server,
+            self.freeze_redis,
         ]
         while not until.is_set():
             await asyncio.sleep(self._random.uniform(1.5, 4))
@@ -61,3 +63,21 @@ class Havoc:
         os.kill(self._store.pid, signal.SIGKILL)
         await asyncio.to_thread(self._store.stop)
         await asyncio.to_thread(self._store.start)
+
+    async def freeze_server(self) -> None:
+        """Now and then for longer than its lease: it is taken for dead, and wakes up."""
+        server = self._random.choice(self._servers)
+        assert server.process is not None
+        await self._freeze(server.process.pid)
+
+    async def freeze_redis(self) -> None:
+        """For longer than its clients wait: what they sent is carried out later."""
+        assert self._store.pid is not None
+        await self._freeze(self._store.pid)
+
+    async def _freeze(self, pid: int) -> None:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(self._random.uniform(0.5, 4))
+        finally:
+            os.kill(pid, signal.SIGCONT)

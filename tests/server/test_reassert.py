@@ -1,0 +1,103 @@
+"""A socket that goes while a recovery asserts it: whatever Redis hears first, it is gone afterwards."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import pytest
+
+from presence_engine import PresenceEngine
+from server.limits import TokenBucket
+from server.reassert import Reassert
+from server.sockets.force_leave import ForceLeave
+from server.sockets.partings import Partings
+from server.sockets.session import Identity, Membership, Session
+
+Go = Callable[[PresenceEngine, Session, str], Awaitable[None]]
+
+
+def session_in(room: str) -> Session:
+    session = Session("socket", "/", TokenBucket(0, 0), Identity("u1", "u1"))
+    session.rooms[room] = Membership(room, 1)
+    return session
+
+
+def recovery_of(engine: PresenceEngine, session: Session) -> Reassert:
+    # Nothing here is told to a client.
+    return Reassert(engine, {session.sid: session}, cast(ForceLeave, None))
+
+
+async def leave(engine: PresenceEngine, session: Session, room: str) -> None:
+    await engine.leave(room, "u1", session.sid)
+    session.rooms.pop(room, None)
+
+
+async def close(engine: PresenceEngine, session: Session, room: str) -> None:
+    session.closed = True
+    session.rooms.clear()
+    await engine.detach(room, "u1", session.sid, grace_ms=0)
+
+
+def overtake(monkeypatch: pytest.MonkeyPatch, engine: PresenceEngine, call: str, go: Callable[[], Any]) -> None:
+    """Have Redis hear of the socket's going just before this call."""
+    real = getattr(engine, call)
+
+    async def later(*args: Any, **named: Any) -> Any:
+        going = asyncio.ensure_future(go())
+        await asyncio.sleep(0)
+        outcome = await real(*args, **named)
+        await going
+        return outcome
+
+    monkeypatch.setattr(engine, call, later)
+
+
+@pytest.mark.parametrize("go", [leave, close])
+async def test_t3_6_who_goes_while_a_lost_connection_is_put_back_stays_gone(
+    engine: PresenceEngine, monkeypatch: pytest.MonkeyPatch, go: Go
+) -> None:
+    session = session_in("room")
+    await engine.join("room", "u2", "other")
+    overtake(monkeypatch, engine, "restore", lambda: go(engine, session, "room"))
+    await recovery_of(engine, session).restore(session, "room")
+    online = [member.user for member in (await engine.list("room")).members if member.status == "online"]
+    assert online == ["u2"]
+
+
+@pytest.mark.parametrize("go", [leave, close])
+async def test_t3_6_who_goes_while_its_connection_is_adopted_stays_gone(
+    engine: PresenceEngine, monkeypatch: pytest.MonkeyPatch, go: Go
+) -> None:
+    """The user is there by another tab, so a beat lets this one in."""
+    session = session_in("room")
+    await engine.join("room", "u1", "other")
+    overtake(monkeypatch, engine, "heartbeat", lambda: go(engine, session, "room"))
+    await recovery_of(engine, session).condemned()
+    await engine.leave("room", "u1", "other")
+    assert [member.status for member in (await engine.list("room")).members] in ([], ["away"])
+
+
+async def test_who_joins_anew_while_it_is_put_back_is_in(
+    engine: PresenceEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = session_in("room")
+
+    async def come_again() -> None:
+        await leave(engine, session, "room")
+        await engine.join("room", "u1", session.sid)
+        session.rooms["room"] = Membership("room", 2)
+
+    overtake(monkeypatch, engine, "restore", come_again)
+    await recovery_of(engine, session).restore(session, "room")
+    assert [member.user for member in (await engine.list("room")).members] == ["u1"]
+
+
+async def test_a_join_at_the_very_moment_its_end_is_repeated_stays(engine: PresenceEngine) -> None:
+    partings = Partings(engine, 60_000)
+    await engine.join("room", "u1", "socket")
+    partings.part_soon("room", "u1", "socket", leaves=True)
+    ending = asyncio.ensure_future(partings._end(dict(partings._unheard)))
+    assert partings.keep("room", "u1", "socket")
+    await engine.join("room", "u1", "socket")
+    await ending
+    assert (await engine.count("room")).count == 1
