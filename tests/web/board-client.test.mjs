@@ -178,6 +178,60 @@ test('with a presence client the board beats for its presence room, behind its j
   await pass(25_000);
   assert.deepEqual(socket.sent.map(({ event }) => event), ['join-retro-room', 'room:heartbeat', 'room:heartbeat']);
   assert.equal(socket.of('room:heartbeat')[0].roomId, 'retro:b1');
+  socket.say('room:force-leave', { roomId: 'retro:b1', message: 'lost', reason: 'node_lost' });
+  await settle();
+  const joins = ['join-retro-room', 'room:heartbeat', 'room:heartbeat', 'join-retro-room', 'room:heartbeat'];
+  assert.deepEqual([board.status, socket.sent.map(({ event }) => event)], ['online', joins], 'and again after its server was lost');
+  await pass(25_000);
+  assert.equal(socket.of('room:heartbeat').length, 4);
+});
+
+test('kicked or timed out, a board is removed until it is told to come back', async (t) => {
+  const { socket, board } = await enter(t);
+  const told = [];
+  board.on('status', (status) => told.push(status));
+  socket.say('room:force-leave', { roomId: 'retro:other', message: 'another', reason: 'kicked' });
+  assert.equal(board.status, 'online');
   socket.say('room:force-leave', { roomId: 'retro:b1', message: 'out', reason: 'kicked' });
-  assert.deepEqual([board.view.error.code, board.view.error.message], ['not_in_room', 'out']);
+  assert.deepEqual([board.status, board.view.error.code, board.view.error.message], ['removed', 'not_in_room', 'out']);
+  board.moveItem('a', { x: 1, y: 1 });
+  socket.drop();
+  socket.open();
+  await pass(60_000);
+  assert.deepEqual([board.status, socket.of('join-retro-room').length, board.view.state.itemPositions], ['removed', 1, {}]);
+  board.reconnect();
+  await settle();
+  assert.deepEqual(told, ['removed', 'reconnecting', 'online']);
+  socket.say('room:force-leave', { roomId: 'retro:b1', message: 'idle', reason: 'inactivity_timeout' });
+  assert.equal(board.status, 'removed');
+});
+
+for (const [what, wholeVersion, shown] of [['before', 3, 9], ['after', 7, 1]]) {
+  test(`a whole state of ${what} a move that is under way`, async (t) => {
+    const { socket, board } = await enter(t);
+    board.moveItem('a', { x: 9, y: 9 });
+    await pass(50);
+    socket.say('retro-state:b1', whole(wholeVersion, { itemPositions: { a: { x: 1, y: 1 } } }));
+    socket.answer('item-position-update', { ok: true, version: 5, lastUpdated: 'then' });
+    await settle();
+    assert.equal(board.view.state.itemPositions.a.x, shown);
+    assert.equal(board.view.version, Math.max(wholeVersion, 5));
+    socket.say('item-position-update:b1', { itemId: 'a', position: { x: 9, y: 9 }, version: 5 });
+    assert.equal(board.view.state.itemPositions.a.x, shown, 'its echo');
+  });
+}
+
+test('a state that could not be read is asked for again: a move that was refused does not stay on the screen', async (t) => {
+  const refusals = [refusal('unavailable', true), refusal('unavailable', true)];
+  const { socket, board } = await enter(t, {
+    'item-position-update': refusal('unavailable', true),
+    'request-retro-state': () => refusals.shift() ?? { ok: true },
+  });
+  socket.say('retro-state:b1', whole(3, { itemPositions: { a: { x: 1, y: 1 } } }));
+  board.moveItem('a', { x: 9, y: 9 });
+  await pass(50);
+  for (let i = 0; i < 5; i += 1) await pass(2000);
+  assert.equal(socket.of('request-retro-state').length, 3);
+  socket.say('retro-state:b1', whole(3, { itemPositions: { a: { x: 1, y: 1 } } }));
+  assert.equal(board.view.state.itemPositions.a.x, 1);
 });

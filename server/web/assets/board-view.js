@@ -6,7 +6,7 @@ import { NoteField } from './board-notes.js';
 import { atMostEvery, count, h, onNextFrame, setText } from './dom.js';
 
 const PHASES = ['Collect', 'Group', 'Vote', 'Act'];
-const TONES = { online: 'good', connecting: 'warn', reconnecting: 'warn', closed: 'bad' };
+const TONES = { online: 'good', connecting: 'warn', reconnecting: 'warn', removed: 'bad', closed: 'bad' };
 const TYPING_MS = 2500;
 
 /** A retro board: joined when it is first looked at, left when another is opened. */

@@ -5,7 +5,7 @@ import type { Id } from './room-state.js';
 
 export type { ActionItem, Board, Position } from './board-state.js';
 
-export type BoardStatus = 'connecting' | 'online' | 'reconnecting' | 'closed';
+export type BoardStatus = 'connecting' | 'online' | 'reconnecting' | 'removed' | 'closed';
 
 export interface BoardView {
   readonly status: BoardStatus;

@@ -9,9 +9,11 @@ const CHANGES = [
 const RELAYED = ['phase-change', 'label-update', 'vote-submission', 'typing'];
 const MOVE_MS = 50; // a drag gives 60 moves a second, the server takes 50 events of all kinds
 const ASK_MS = 2000;
+const FOR_GOOD = ['kicked', 'inactivity_timeout'];
 
 /**
- * Joins a retro board over one `socket.io-client` socket, again after every reconnect, and keeps its state.
+ * Joins a retro board over one `socket.io-client` socket, again after every reconnect, and keeps its state. Put out by an
+ * end of its server it joins again, too; kicked or timed out it is `removed`, until `reconnect()`.
  * With `options.presence`, a presence client on the same socket, it also beats for the board's presence room.
  * Events: `change` (view), `status`, `error`, and the relayed `phase-change`, `label-update`, `vote-submission`, `typing`.
  * The senders resolve to the server's ack, a refusal included.
@@ -26,6 +28,7 @@ class BoardClient extends Listeners {
   #schedule = createSchedule();
   #line;
   #random;
+  #beats; // gives the function that ends the beats
   #stopBeating;
   #state = createBoardState();
   #status = 'connecting';
@@ -34,7 +37,7 @@ class BoardClient extends Listeners {
   #failures = 0;
   #askedAt = -Infinity;
   #moves = new Map(); // item → its position not sent yet
-  #moving = new Map(); // item → {open: moves without an ack, event: the newest foreign move meanwhile}
+  #moving = new Map(); // item → {position: our last, open: moves without an ack, event: the newest foreign move meanwhile}
   #listeners = {};
 
   constructor(socket, retroId, userId, { onTraffic, ackTimeoutMs, presence, random = Math.random }) {
@@ -48,6 +51,7 @@ class BoardClient extends Listeners {
     this.#listeners = {
       connect: () => this.#connected(),
       disconnect: (reason) => this.#offline(reason),
+      'room:force-leave': (body) => String(body.roomId) === `retro:${retroId}` && this.#putOut(body),
       connect_error: (reason) => this.#unconnected(this.#line.refused(reason)),
       [`user-votes:${retroId}:${userId}`]: (body) => this.#hear('user-votes', { userId, ...body }),
     };
@@ -57,8 +61,8 @@ class BoardClient extends Listeners {
     if (socket.connected) this.#join();
     else this.reconnect();
     // Behind the join, which is what lets the server know us in this room.
-    this.#stopBeating = presence?.keepAlive(`retro:${retroId}`, userId, (message) =>
-      this.#failed({ code: 'not_in_room', message, retryable: false }));
+    this.#beats = () => presence?.keepAlive(`retro:${retroId}`, userId, (message, body) => this.#putOut(body));
+    this.#stopBeating = this.#beats();
   }
 
   get status() { return this.#status; }
@@ -71,9 +75,10 @@ class BoardClient extends Listeners {
     return this.#view;
   }
 
-  /** Opens a connection that nothing else would open again. */
+  /** Opens a connection that nothing else would open again, and comes back from a removal. */
   reconnect() {
-    this.#line.connect();
+    if (this.#status === 'removed') this.#comeBack();
+    else this.#line.connect();
   }
 
   requestState() {
@@ -84,9 +89,10 @@ class BoardClient extends Listeners {
 
   /** Moves an item: here at once, to the others at most every 50 ms, the last place always. */
   moveItem(itemId, position, source = 'drag') {
-    if (this.#status === 'closed') return;
+    if (this.#status === 'closed' || this.#status === 'removed') return;
     if (!this.#moves.size) this.#schedule.in(this.#flush, MOVE_MS);
-    if (!this.#moving.has(itemId)) this.#moving.set(itemId, { open: 0, event: null });
+    const moving = this.#moving.get(itemId) ?? { open: 0, event: null };
+    this.#moving.set(itemId, Object.assign(moving, { position }));
     this.#moves.set(itemId, { itemId, position, source });
     this.#put(placeHere(this.#state, itemId, position));
   }
@@ -143,7 +149,7 @@ class BoardClient extends Listeners {
 
   #connected() {
     this.#line.made();
-    this.#join();
+    if (this.#status !== 'removed') this.#join();
   }
 
   #unconnected(error) {
@@ -156,6 +162,7 @@ class BoardClient extends Listeners {
     if (this.#status === 'closed' || answer.error?.code === 'disconnected') return;
     if (answer.ok) {
       this.#failures = 0;
+      this.#stopBeating ??= this.#beats();
       return this.#set('online', null);
     }
     this.#failed(answer.error);
@@ -165,10 +172,31 @@ class BoardClient extends Listeners {
   #offline(reason) {
     this.#line.lost(reason);
     this.#requests.failAll();
+    this.#halt();
+    if (this.#status !== 'removed') this.#set('reconnecting');
+  }
+
+  /** The server took us off the board. While we join, it speaks of the time before. */
+  #putOut({ message, reason }) {
+    if (this.#status !== 'online') return;
+    this.#stopBeating?.();
+    this.#stopBeating = null;
+    this.#halt();
+    this.#failed({ code: 'not_in_room', message, retryable: false });
+    if (FOR_GOOD.includes(reason)) this.#set('removed');
+    else this.#comeBack();
+  }
+
+  #comeBack() {
+    this.#set('reconnecting');
+    if (this.#socket.connected) this.#join();
+    else this.#line.connect();
+  }
+
+  #halt() {
     this.#schedule.cancel(this.#join, this.#flush, this.#ask);
     this.#moves.clear();
     this.#moving.clear();
-    this.#set('reconnecting');
   }
 
   async #send(event, payload = {}) {
@@ -196,7 +224,7 @@ class BoardClient extends Listeners {
     const answer = await this.#send('item-position-update', { itemId, position, userId: this.userId, source });
     moving.open -= 1;
     if (this.#moving.get(itemId) !== moving) return;
-    if (answer.ok) this.#state = placed(this.#state, itemId, answer.version);
+    if (answer.ok) this.#put(placed(this.#state, itemId, moving.position, answer));
     else this.#ask();
     if (moving.open || this.#moves.has(itemId)) return;
     this.#moving.delete(itemId);
@@ -206,8 +234,13 @@ class BoardClient extends Listeners {
   #ask = () => {
     const rest = this.#askedAt + ASK_MS - Date.now();
     if (rest > 0) this.#schedule.in(this.#ask, rest);
-    else if (this.#status === 'online') this.requestState();
+    else if (this.#status === 'online') this.#askNow();
   };
+
+  async #askNow() {
+    const answer = await this.requestState();
+    if (!answer.ok && answer.error.retryable && this.#status === 'online') this.#ask();
+  }
 
   #put(state) {
     if (state === this.#state) return;

@@ -77,11 +77,12 @@ export function placeHere(state, itemId, position) {
   return place(state, itemId, position, {});
 }
 
-/** Notes that the server has a position of ours under `version`, so that its echo is known. */
-export function placed(state, itemId, version) {
-  const field = `position ${itemId}`;
-  if (version === undefined || version <= (state.marks.get(field) ?? -1)) return state;
-  return { ...state, marks: new Map(state.marks).set(field, version) };
+/**
+ * The server has a position of ours under `version`: its echo is known from now on. It is shown again, for a whole state
+ * of before may have come since; one of after has it, or a later one, and stands.
+ */
+export function placed(state, itemId, position, { version, lastUpdated }) {
+  return version > (state.base ?? -1) ? place(state, itemId, position, { version, lastUpdated }) : state;
 }
 
 function votes({ allUserVotes }, body) {
