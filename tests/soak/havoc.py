@@ -6,11 +6,18 @@ import random
 import signal
 from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 import redis.asyncio
 
 from presence_engine import EmbeddedServer
 from tests.faults.processes import ServerProcess
+
+# The TTL is far beyond what settling may take: whoever is not there by then was forgotten.
+SETTINGS: Final = {
+    "PRESENCE_TTL": "300", "PRESENCE_GRACE": "1", "PRESENCE_GRACE_PING_TIMEOUT": "2", "PRESENCE_LEASE": "2",
+    "PRESENCE_SWEEP_INTERVAL": "2",
+}  # fmt: skip
 
 
 class Havoc:

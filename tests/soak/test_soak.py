@@ -19,7 +19,7 @@ from presence_engine import EmbeddedServer
 from tests.faults.processes import ServerProcess, command
 from tests.faults.tab import eventually
 from tests.soak.crowd import ROOMS, Person
-from tests.soak.havoc import Havoc
+from tests.soak.havoc import SETTINGS, Havoc
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +32,6 @@ SETTLE_S: Final = 20.0
 # Beyond what it was after the warm-up.
 SERVER_GROWTH, SERVER_SLACK_KB = 1.15, 8 * 1024
 REDIS_GROWTH, REDIS_SLACK_BYTES = 1.25, 1024 * 1024
-# The TTL is far beyond what settling may take: whoever is not there by then was forgotten.
-SETTINGS: Final = {
-    "PRESENCE_TTL": "300", "PRESENCE_GRACE": "1", "PRESENCE_GRACE_PING_TIMEOUT": "2", "PRESENCE_LEASE": "2",
-    "PRESENCE_SWEEP_INTERVAL": "2",
-}  # fmt: skip
 
 
 class Memory:
