@@ -84,7 +84,9 @@ class ForceLeave:
     async def _deliver(
         self, session: Session, room: str, given: str | int, reason: str, message: str | None, *, was_member: bool
     ) -> None:
-        await self.fanout.exit(session, room)
+        if was_member:
+            # The join of one that was no member may be on its way, and has entered already.
+            await self.fanout.exit(session, room)
         body = {
             "roomId": given,
             "userId": session.identity.given if session.identity else None,
@@ -111,7 +113,9 @@ class ForceLeave:
         return policy == "always" or (policy == "last-room" and not session.rooms)
 
     async def _left_elsewhere(self, session: Session, room: str) -> None:
-        membership = session.rooms.pop(room)
+        membership = session.rooms.pop(room, None)
+        if membership is None:
+            return
         await self.fanout.exit(session, room)
         body = {"roomId": membership.given, "left": True}
         await self._sockets.emit("room:left", body, to=session.sid, namespace=session.namespace)

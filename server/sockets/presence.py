@@ -170,11 +170,14 @@ class PresenceEvents:
         if outcome.adopted:
             await self._come_back(session, room, given, outcome.now_ms)
         elif was_doubted:
-            # Redis had carried out a join that was not acknowledged. It is now, and told who is there.
+            # Redis had carried out a join that was not acknowledged: it is now, with who is there, or it goes.
+            self._partings.part_soon(room, identity.user, session.sid)
             await self.join(session, {"roomId": given})
         elif room in session.rooms:
             session.rooms[room].beat_at_s = time.monotonic()
-        else:  # put out since Redis took the beat
+        else:
+            # Put out since Redis took the beat: who is told so must not be there by another beat.
+            self._partings.part_soon(room, identity.user, session.sid)
             return self._force_leave.refuse_beat(session, room, given, None)
         body: Answer = {"timestamp": outcome.now_ms, "ttl": self._engine.settings.rules(room).ttl_ms}
         await self._emit(session, "room:heartbeat:ack", {"roomId": given, **body})
@@ -182,15 +185,19 @@ class PresenceEvents:
 
     async def _come_back(self, session: Session, room: str, given: str | int, now_ms: int) -> None:
         """An adopting beat put this socket back into the room."""
-        session.rooms[room] = Membership(given, now_ms)
-        session.ever_joined.add(room)
-        session.told.discard(room)
         assert session.identity is not None  # noqa: S101 - only an identified socket can adopt
+        try:
+            await self._fanout.enter(session, room)
+        except BaseException:
+            await self.abandon(session, room)
+            raise
         if session.closed:
-            session.rooms.pop(room)
+            await self._fanout.exit(session, room)
             await self._partings.part([room], session.identity.user, session.sid)
             raise Refusal("not_in_room", "the socket closed while it came back")
-        await self._fanout.enter(session, room)
+        session.rooms.setdefault(room, Membership(given, now_ms)).beat_at_s = time.monotonic()
+        session.ever_joined.add(room)
+        session.told.discard(room)
         self._fanout.add(session, room, given)
 
     async def update(self, session: Session, payload: Any) -> Answer:
@@ -212,9 +219,13 @@ class PresenceEvents:
 
     async def logout(self, session: Session, _payload: Any) -> Answer:
         rooms = dict(session.rooms)
-        await asyncio.gather(*(self._leave(session, room) for room in rooms))
-        for membership in rooms.values():
-            await self._emit(session, "room:left", {"roomId": membership.given, "left": True})
+        outcomes = await asyncio.gather(*(self._leave(session, room) for room in rooms), return_exceptions=True)
+        for membership, outcome in zip(rooms.values(), outcomes, strict=True):
+            if not isinstance(outcome, BaseException):
+                await self._emit(session, "room:left", {"roomId": membership.given, "left": True})
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
         return {"left": [membership.given for membership in rooms.values()]}
 
     async def refresh(self, session: Session, payload: Any) -> Answer:

@@ -101,8 +101,10 @@ class Page {
 const pages = Array.from({ length: PAGES }, (_, number) => new Page(number));
 for (const page of pages) page.live();
 
-createInterface({ input: process.stdin }).on('line', (line) => {
+const commands = createInterface({ input: process.stdin });
+commands.on('line', (line) => {
   if (line === 'calm') calm = true;
   else if (line === 'state') process.stdout.write(`${JSON.stringify(pages.map((page) => page.state()))}\n`);
   else process.exit(0);
 });
+commands.on('close', () => process.exit(0)); // left behind, the pages would visit whoever gets those ports next

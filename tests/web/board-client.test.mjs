@@ -206,6 +206,46 @@ test('kicked or timed out, a board is removed until it is told to come back', as
   assert.equal(board.status, 'removed');
 });
 
+test('beats that ended before the board was joined begin again with it', async (t) => {
+  mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 });
+  t.after(() => mock.timers.reset());
+  const refusals = [refusal('unavailable', true)];
+  const socket = new ScriptedSocket();
+  socket.answers = {
+    'join-retro-room': () => refusals.shift() ?? { ok: true },
+    'room:heartbeat': { ok: true, timestamp: 1, ttl: 1 },
+  };
+  const board = createBoardClient(socket, 'b1', 'u1', { presence: createPresenceClient(socket), random: () => 0.5 });
+  await settle();
+  socket.say('room:force-leave', { roomId: 'retro:b1', message: 'out', reason: 'not_in_room' });
+  await pass(500);
+  assert.equal(board.status, 'online');
+  const before = socket.of('room:heartbeat').length;
+  await pass(25_000);
+  assert.equal(socket.of('room:heartbeat').length, before + 1);
+});
+
+test('a board left everywhere by another page is removed, and a connection that is closed then stays closed', async (t) => {
+  const { socket, board } = await enter(t);
+  socket.say('room:left', { roomId: 'retro:b1', left: true });
+  assert.equal(board.status, 'removed');
+  socket.drop('io server disconnect');
+  await pass(60_000);
+  assert.deepEqual([board.status, socket.connects], ['removed', 0]);
+  board.reconnect();
+  assert.deepEqual([board.status, socket.connects], ['reconnecting', 1]);
+});
+
+test('a refusal for good leaves it to the caller to ask again', async (t) => {
+  const refusals = [refusal('room_full')];
+  const { socket, board } = await enter(t, { 'join-retro-room': () => refusals.shift() ?? { ok: true } });
+  await pass(60_000);
+  assert.deepEqual([board.status, socket.of('join-retro-room').length], ['connecting', 1]);
+  board.reconnect();
+  await settle();
+  assert.equal(board.status, 'online');
+});
+
 for (const [what, wholeVersion, shown] of [['before', 3, 9], ['after', 7, 1]]) {
   test(`a whole state of ${what} a move that is under way`, async (t) => {
     const { socket, board } = await enter(t);

@@ -63,6 +63,8 @@ export class BoardView {
     this.room.on('status', this.#draw);
     this.room.on('force-leave', (removal) => this.#removed(removal));
     this.board.on('change', this.#draw);
+    // The room joins again by itself; the board goes with it.
+    this.board.on('status', (status) => status === 'removed' && !this.room.ended && this.board.reconnect());
     this.board.on('error', ({ message }) => this.#say(message));
     this.board.on('phase-change', ({ phase }) => {
       this.phase.value = phase;

@@ -9,11 +9,11 @@ const CHANGES = [
 const RELAYED = ['phase-change', 'label-update', 'vote-submission', 'typing'];
 const MOVE_MS = 50; // a drag gives 60 moves a second, the server takes 50 events of all kinds
 const ASK_MS = 2000;
-const FOR_GOOD = ['kicked', 'inactivity_timeout'];
+const FOR_GOOD = ['kicked', 'inactivity_timeout', 'left'];
 
 /**
  * Joins a retro board over one `socket.io-client` socket, again after every reconnect, and keeps its state. Put out by an
- * end of its server it joins again, too; kicked or timed out it is `removed`, until `reconnect()`.
+ * end of its server it joins again, too; kicked, timed out or left elsewhere it is `removed`, until `reconnect()`.
  * With `options.presence`, a presence client on the same socket, it also beats for the board's presence room.
  * Events: `change` (view), `status`, `error`, and the relayed `phase-change`, `label-update`, `vote-submission`, `typing`.
  * The senders resolve to the server's ack, a refusal included.
@@ -47,11 +47,12 @@ class BoardClient extends Listeners {
     this.#socket = socket;
     this.#random = random;
     this.#requests = createRequests(socket, { onTraffic, ackTimeoutMs });
-    this.#line = keepConnected(socket, { schedule: this.#schedule, random, wanted: () => this.#status !== 'closed' });
+    this.#line = keepConnected(socket, { schedule: this.#schedule, random, wanted: () => !['closed', 'removed'].includes(this.#status) });
     this.#listeners = {
       connect: () => this.#connected(),
       disconnect: (reason) => this.#offline(reason),
-      'room:force-leave': (body) => String(body.roomId) === `retro:${retroId}` && this.#putOut(body),
+      'room:force-leave': (body) => this.#isOurs(body) && this.#putOut(body),
+      'room:left': (body) => this.#isOurs(body) && body.left && this.#putOut({ message: 'the board was left', reason: 'left' }),
       connect_error: (reason) => this.#unconnected(this.#line.refused(reason)),
       [`user-votes:${retroId}:${userId}`]: (body) => this.#hear('user-votes', { userId, ...body }),
     };
@@ -59,9 +60,12 @@ class BoardClient extends Listeners {
     for (const type of RELAYED) this.#listeners[`${type}:${retroId}`] = (body) => this.emit(type, body);
     for (const [event, listener] of Object.entries(this.#listeners)) socket.on(event, listener);
     if (socket.connected) this.#join();
-    else this.reconnect();
+    else this.#line.connect();
     // Behind the join, which is what lets the server know us in this room.
-    this.#beats = () => presence?.keepAlive(`retro:${retroId}`, userId, (message, body) => this.#putOut(body));
+    this.#beats = () => presence?.keepAlive(`retro:${retroId}`, userId, (message, body) => {
+      this.#stopBeating = null;
+      this.#putOut(body);
+    });
     this.#stopBeating = this.#beats();
   }
 
@@ -77,8 +81,7 @@ class BoardClient extends Listeners {
 
   /** Opens a connection that nothing else would open again, and comes back from a removal. */
   reconnect() {
-    if (this.#status === 'removed') this.#comeBack();
-    else this.#line.connect();
+    if (this.#status !== 'closed' && this.#status !== 'online') this.#comeBack();
   }
 
   requestState() {
@@ -139,7 +142,7 @@ class BoardClient extends Listeners {
   close() {
     if (this.#status === 'closed') return;
     for (const [event, listener] of Object.entries(this.#listeners)) this.#socket.off(event, listener);
-    this.#schedule.cancel(this.#join, this.#flush, this.#ask);
+    this.#halt();
     this.#line.stop();
     this.#stopBeating?.();
     this.#set('closed');
@@ -176,6 +179,8 @@ class BoardClient extends Listeners {
     if (this.#status !== 'removed') this.#set('reconnecting');
   }
 
+  #isOurs = ({ roomId }) => String(roomId) === `retro:${this.retroId}`;
+
   /** The server took us off the board. While we join, it speaks of the time before. */
   #putOut({ message, reason }) {
     if (this.#status !== 'online') return;
@@ -188,6 +193,7 @@ class BoardClient extends Listeners {
   }
 
   #comeBack() {
+    this.#schedule.cancel(this.#join);
     this.#set('reconnecting');
     if (this.#socket.connected) this.#join();
     else this.#line.connect();
@@ -239,7 +245,8 @@ class BoardClient extends Listeners {
 
   async #askNow() {
     const answer = await this.requestState();
-    if (!answer.ok && answer.error.retryable && this.#status === 'online') this.#ask();
+    const again = !answer.ok && (answer.error.retryable || answer.error.code === 'rate_limited');
+    if (again && this.#status === 'online') this.#ask();
   }
 
   #put(state) {
