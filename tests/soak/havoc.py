@@ -1,4 +1,4 @@
-"""What goes wrong, at random: servers killed and restarted, scripts forgotten, Redis restarted."""
+"""What goes wrong, at random: servers and Redis killed, restarted and frozen, scripts forgotten."""
 
 import asyncio
 import os

@@ -47,7 +47,8 @@ class BoardClient extends Listeners {
     this.#socket = socket;
     this.#random = random;
     this.#requests = createRequests(socket, { onTraffic, ackTimeoutMs });
-    this.#line = keepConnected(socket, { schedule: this.#schedule, random, wanted: () => !['closed', 'removed'].includes(this.#status) });
+    const wanted = () => this.#status !== 'closed' && this.#status !== 'removed';
+    this.#line = keepConnected(socket, { schedule: this.#schedule, random, wanted });
     this.#listeners = {
       connect: () => this.#connected(),
       disconnect: (reason) => this.#offline(reason),
