@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from presence_engine import PresenceEngine, StoreUnavailable
+from server.sockets.session import Membership
 
 _RETRY_S: Final = 0.5
 _BATCH: Final = 500
@@ -16,17 +17,26 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False, slots=True)
-class _Parting:
+class Parting:
     """One wish that a connection goes; a later one of the same connection is another. leaves: at once, as its user
-    said, instead of after a grace.
+    said, instead of after a grace; membership: what it was here, should it come back instead.
     """
 
     grace_ms: int | None = None
     leaves: bool = False
+    membership: Membership | None = None
+    telling: asyncio.Future[None] | None = None
+
+    async def was_on_its_way(self) -> bool:
+        """Whether Redis was being told as this was taken back, and may have heard it last; returns once it has."""
+        if self.telling is None or self.telling.done():
+            return False
+        await asyncio.wait([self.telling])
+        return True
 
 
 # By room, user and connection.
-_Leaving = dict[tuple[str, str, str], _Parting]
+_Leaving = dict[tuple[str, str, str], Parting]
 
 
 class Partings:
@@ -39,7 +49,7 @@ class Partings:
 
     async def part(self, rooms: Iterable[str], user: str, connection: str, *, silent: bool = False) -> None:
         """Put one connection of each room into grace, all in one round trip. Never raises StoreUnavailable."""
-        leaving = {(room, user, connection): _Parting(self._grace_ms(room, silent=silent)) for room in rooms}
+        leaving = {(room, user, connection): Parting(self._grace_ms(room, silent=silent)) for room in rooms}
         self._unheard.update(leaving)
         await self._end(leaving)
         if self._unheard:
@@ -54,14 +64,14 @@ class Partings:
                 return
         await self.part([room], user, connection)
 
-    def part_soon(self, room: str, user: str, connection: str, *, leaves: bool = False) -> None:
+    def part_soon(self, room: str, user: str, connection: str, parting: Parting | None = None) -> None:
         """End a connection that Redis may or may not hold, unless `keep` is said before."""
-        self._unheard[room, user, connection] = _Parting(leaves=leaves)
+        self._unheard[room, user, connection] = parting or Parting()
         self._start()
 
-    def keep(self, room: str, user: str, connection: str) -> bool:
-        """The connection is in use again; tell whether it was to go."""
-        return self._unheard.pop((room, user, connection), None) is not None
+    def keep(self, room: str, user: str, connection: str) -> Parting | None:
+        """The connection is in use again; return the wish that it goes, where there was one."""
+        return self._unheard.pop((room, user, connection), None)
 
     def _start(self) -> None:
         if self._task is None or self._task.done():
@@ -77,18 +87,21 @@ class Partings:
 
     async def _end(self, leaving: _Leaving) -> None:
         """Tell Redis, and forget what it has heard."""
-        outcomes = await asyncio.gather(
-            *(self._tell(one, parting) for one, parting in leaving.items()), return_exceptions=True
-        )
+        tellings = [asyncio.ensure_future(self._tell(one, parting)) for one, parting in leaving.items()]
+        for parting, telling in zip(leaving.values(), tellings, strict=True):
+            parting.telling = telling
+        outcomes = await asyncio.gather(*tellings, return_exceptions=True)
         for (one, parting), outcome in zip(leaving.items(), outcomes, strict=True):
-            if isinstance(outcome, StoreUnavailable):
+            if self._unheard.get(one) is not parting:
                 continue
-            if isinstance(outcome, BaseException):
+            del self._unheard[one]
+            if isinstance(outcome, StoreUnavailable):
+                # Behind the others: a shard that is away does not keep the rest waiting.
+                self._unheard[one] = parting
+            elif isinstance(outcome, BaseException):
                 log.error("a connection could not be ended", exc_info=outcome)
-            if self._unheard.get(one) is parting:
-                del self._unheard[one]
 
-    async def _tell(self, one: tuple[str, str, str], parting: _Parting) -> None:
+    async def _tell(self, one: tuple[str, str, str], parting: Parting) -> None:
         if self._unheard.get(one) is not parting:
             return  # in use again, and its join may be on its way
         if parting.leaves:

@@ -10,6 +10,7 @@ from presence_engine import (
     Beat,
     Full,
     InvalidInput,
+    Joined,
     Left,
     Limited,
     PresenceEngine,
@@ -25,7 +26,7 @@ from server.settings import Settings
 from server.sockets.following import FIRST_PAGE, FollowEvents
 from server.sockets.force_leave import ForceLeave
 from server.sockets.gateway import Answer, Handler
-from server.sockets.partings import Partings
+from server.sockets.partings import Parting, Partings
 from server.sockets.session import Membership, Session
 from server.sockets.transport import SocketServer
 
@@ -65,31 +66,25 @@ class PresenceEvents:
     async def join(self, session: Session, payload: Any) -> Answer:
         wanted = read(payloads.JoinRoom, payload)
         room = canonical_id(wanted.roomId, "roomId")
-        # In doubt: Redis may have carried it out.
-        known, was_doubted, in_doubt = session.identity, False, False
+        known, doubted, in_doubt = session.identity, None, False
         identity = self._authoriser.identify(session, wanted.userId, wanted.username)
         if identity is None:
             raise Refusal("invalid_input", "userId is missing", field="userId")
+        membership = Membership(wire.echo(wanted.roomId), 0, wanted.username or identity.username, wanted.data)
         try:
             self._authoriser.check_room(identity, "join", room)
             self._authoriser.check_rooms_of(session, room)
             await self._fanout.enter(session, room)
+            # Redis may carry it out whatever we hear of it.
             in_doubt = room not in session.rooms
-            was_doubted = self._partings.keep(room, identity.user, session.sid)
-            outcome = await self._engine.join(
-                room, identity.given, session.sid, username=wanted.username or identity.username, data=wanted.data
-            )
-            if isinstance(outcome, Full):
-                raise Refusal("room_full", f"the room takes no more than {outcome.count} users")
-            if isinstance(outcome, Limited):
-                raise self._limited(outcome)
-            session.rooms[room] = Membership(
-                wire.echo(wanted.roomId),
-                outcome.joined_at_ms,
-                wanted.username or identity.username,
-                wanted.data,
-                joined_at=(outcome.position.epoch, outcome.position.seq),
-            )
+            doubted = self._partings.keep(room, identity.user, session.sid)
+            outcome = await self._admit(session, room, membership)
+            if doubted and await doubted.was_on_its_way():
+                outcome = await self._admit(session, room, membership)
+            membership.joined_at_ms = outcome.joined_at_ms
+            membership.joined_at = (outcome.position.epoch, outcome.position.seq)
+            membership.keep(session.rooms.get(room))
+            session.rooms[room] = membership
             if session.closed:
                 session.rooms.pop(room)
                 await self._partings.undo_join(room, identity.user, session.sid, rejoined=outcome.rejoined)
@@ -97,8 +92,10 @@ class PresenceEvents:
             page = await self._engine.list(room, limit=FIRST_PAGE)
         except BaseException as error:
             refused = isinstance(error, (Refusal, InvalidInput))
-            if was_doubted or (in_doubt and not refused):
-                await self.abandon(session, room)
+            if doubted and refused:
+                self._partings.part_soon(room, identity.user, session.sid, doubted)
+            elif in_doubt and not refused:
+                await self.abandon(session, room, membership)
             if refused:
                 # A join that was refused decides nothing about who this socket is.
                 session.identity = known
@@ -113,18 +110,30 @@ class PresenceEvents:
         self._fanout.place_soon(session, room, wire.echo(wanted.roomId), page.position)
         return body
 
-    async def abandon(self, session: Session, room: str, *, leaves: bool = False) -> None:
+    async def abandon(
+        self, session: Session, room: str, membership: Membership | None = None, *, leaves: bool = False
+    ) -> None:
         """A join or a leave that is not acknowledged, whatever Redis made of it: its client may never ask again."""
-        session.rooms.pop(room, None)
+        left = session.rooms.pop(room, None)
         await self._fanout.exit(session, room)
         if session.identity is not None:
-            self._partings.part_soon(room, session.identity.user, session.sid, leaves=leaves)
+            parting = Parting(leaves=leaves, membership=membership or left)
+            self._partings.part_soon(room, session.identity.user, session.sid, parting)
 
-    def _limited(self, outcome: Limited) -> Refusal:
-        if outcome.bound == "rooms":
-            return Refusal("rate_limited", f"a user may be in at most {self._settings.max_user_rooms} rooms")
-        most = self._settings.max_user_connections
-        return Refusal("rate_limited", f"a user may hold at most {most} connections in a room")
+    async def _admit(self, session: Session, room: str, membership: Membership) -> Joined:
+        identity = session.identity
+        assert identity is not None  # noqa: S101 - whoever joins is identified before
+        outcome = await self._engine.join(
+            room, identity.given, session.sid, username=membership.username, data=membership.data
+        )
+        if isinstance(outcome, Full):
+            raise Refusal("room_full", f"the room takes no more than {outcome.count} users")
+        if isinstance(outcome, Limited) and outcome.bound == "rooms":
+            raise Refusal("rate_limited", f"a user may be in at most {self._settings.max_user_rooms} rooms")
+        if isinstance(outcome, Limited):
+            most = self._settings.max_user_connections
+            raise Refusal("rate_limited", f"a user may hold at most {most} connections in a room")
+        return outcome
 
     async def leave(self, session: Session, payload: Any) -> Answer:
         wanted = read(payloads.LeaveRoom, payload)
@@ -156,12 +165,14 @@ class PresenceEvents:
         if identity is None:
             return self._force_leave.refuse_beat(session, room, given, None)
         self._authoriser.check_room(identity, "heartbeat", room)
-        was_doubted, outcome = self._partings.keep(room, identity.user, session.sid), None
+        doubted, outcome = self._partings.keep(room, identity.user, session.sid), None
         try:
             outcome = await self._engine.heartbeat(room, identity.user, session.sid)
+            if doubted and await doubted.was_on_its_way():
+                outcome = await self._engine.heartbeat(room, identity.user, session.sid)
         finally:
-            if was_doubted and not isinstance(outcome, Beat):
-                self._partings.part_soon(room, identity.user, session.sid)
+            if doubted and not isinstance(outcome, Beat):
+                self._partings.part_soon(room, identity.user, session.sid, doubted)
         if isinstance(outcome, Absent) and outcome.reason is None and room in session.rooms and self._recovering():
             await self._restore(session, room)
             outcome = await self._engine.heartbeat(room, identity.user, session.sid)
@@ -169,10 +180,12 @@ class PresenceEvents:
             return self._force_leave.refuse_beat(session, room, given, outcome.reason)
         if outcome.adopted:
             await self._come_back(session, room, given, outcome.now_ms)
-        elif was_doubted:
+        elif doubted:
             # Redis had carried out a join that was not acknowledged: it is now, with who is there, or it goes.
-            self._partings.part_soon(room, identity.user, session.sid)
-            await self.join(session, {"roomId": given})
+            self._partings.part_soon(room, identity.user, session.sid, doubted)
+            was = doubted.membership
+            known = {"username": was.username, "data": was.data} if was else {}
+            await self.join(session, {"roomId": given, **known})
         elif room in session.rooms:
             session.rooms[room].beat_at_s = time.monotonic()
         else:

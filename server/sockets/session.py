@@ -36,6 +36,12 @@ class Membership:
     beat_at_s: float = field(default_factory=time.monotonic)
     joined_at: tuple[str, int] = ("", 0)
 
+    def keep(self, earlier: "Membership | None") -> None:
+        """What this join did not name stays as the one before it named it."""
+        if earlier is not None:
+            self.username = self.username or earlier.username
+            self.data = earlier.data if self.data is None else self.data
+
     def is_younger_than(self, epoch: str, seq: int) -> bool:
         """Whether the join came after that change, so that what the change removed was an earlier one."""
         return self.joined_at[0] == epoch and self.joined_at[1] >= seq

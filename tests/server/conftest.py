@@ -7,6 +7,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -107,6 +108,25 @@ def commands_used(url: str) -> dict[str, int]:
     return {name.removeprefix("cmdstat_"): facts["calls"] for name, facts in found.items()}
 
 
+def stop(store: EmbeddedServer) -> None:
+    assert store.pid
+    os.kill(store.pid, signal.SIGSTOP)
+
+
+def go_on(store: EmbeddedServer) -> None:
+    assert store.pid
+    os.kill(store.pid, signal.SIGCONT)
+
+
+@contextmanager
+def refusing_writes(store: EmbeddedServer) -> Iterator[None]:
+    """A master that has lost its replicas: nothing is carried out."""
+    with redis.Redis.from_url(store.url) as admin:
+        admin.config_set("min-replicas-to-write", 1)
+        yield
+        admin.config_set("min-replicas-to-write", 0)
+
+
 @pytest.fixture(scope="session")
 def short_dir() -> Iterator[Path]:
     """A directory whose path leaves room for a unix socket's name."""
@@ -150,6 +170,14 @@ def new_store(short_dir: Path) -> Iterator[StartStore]:
 @pytest.fixture(scope="module")
 def store(new_store: StartStore) -> EmbeddedServer:
     return new_store()
+
+
+@pytest.fixture
+def stoppable(new_store: StartStore) -> Iterator[EmbeddedServer]:
+    store = new_store()
+    yield store
+    if store.pid is not None:
+        os.kill(store.pid, signal.SIGCONT)
 
 
 @pytest.fixture(scope="module")

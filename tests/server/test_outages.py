@@ -5,7 +5,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -16,40 +15,13 @@ from presence_engine.keys import Keyspace
 from tests.client.driver import Client, eventually
 from tests.client.proxy import Proxy
 from tests.client.raw import RawClient
-from tests.server.conftest import ADMIN_TOKEN, RunningServer, Serve, StartStore
+from tests.server.conftest import ADMIN_TOKEN, RunningServer, Serve, go_on, stop
 
 Connect = Callable[..., Client]
 
 WITHIN_S = 2.0
 # What a slow machine may add to the two seconds.
 TOLERANCE_S = 1.0
-
-
-@pytest.fixture
-def stoppable(new_store: StartStore) -> Iterator[EmbeddedServer]:
-    store = new_store()
-    yield store
-    if store.pid is not None:
-        os.kill(store.pid, signal.SIGCONT)
-
-
-def stop(store: EmbeddedServer) -> None:
-    assert store.pid
-    os.kill(store.pid, signal.SIGSTOP)
-
-
-def go_on(store: EmbeddedServer) -> None:
-    assert store.pid
-    os.kill(store.pid, signal.SIGCONT)
-
-
-@contextmanager
-def refusing_writes(store: EmbeddedServer) -> Iterator[None]:
-    """A master that has lost its replicas: nothing is carried out."""
-    with redis.Redis.from_url(store.url) as admin:
-        admin.config_set("min-replicas-to-write", 1)
-        yield
-        admin.config_set("min-replicas-to-write", 0)
 
 
 def expect_unavailable(server: RunningServer, client: Client, room: str) -> None:
@@ -150,101 +122,6 @@ def test_t0_2_a_socket_that_ends_while_redis_is_away_is_no_ghost(
     go_on(stoppable)
     eventually(lambda: server.http.get(f"/api/chatroom/{room}/participants").status_code == 200, "Redis")
     eventually(lambda: server.users(room) == [], "both gone", timeout_s=6)
-
-
-@pytest.fixture
-def doubting(serve: Serve, stoppable: EmbeddedServer) -> RunningServer:
-    return serve(stoppable.url, PRESENCE_GRACE="0.5")
-
-
-@pytest.fixture
-def doubtful(doubting: RunningServer, stoppable: EmbeddedServer, connect: Connect, room: str) -> Client:
-    """Its join is under way to a Redis that stands still, and was answered; u0 is in the room, so that it was sent."""
-    connect(doubting).join(room, "u0")
-    client = connect(doubting)
-    stop(stoppable)
-    assert client.emit("join_room", {"roomId": room, "userId": "u1"})["error"]["code"] == "unavailable"
-    return client
-
-
-def stays_as(server: RunningServer, room: str, users: list[str]) -> None:
-    """What is in doubt is repeated each half second, and a grace would be over."""
-    eventually(lambda: server.users(room) == users, f"{users}", timeout_s=6)
-    time.sleep(1.5)
-    assert server.users(room) == users
-
-
-def test_a_join_in_doubt_whose_client_never_asks_again_is_no_ghost(
-    doubting: RunningServer, stoppable: EmbeddedServer, doubtful: Client, room: str
-) -> None:
-    """It stays connected and does nothing."""
-    go_on(stoppable)
-    eventually(lambda: doubting.http.get("/readyz").status_code == 200, "readiness")
-    stays_as(doubting, room, ["u0"])
-    assert doubtful.emit("room:heartbeat", {"roomId": room})["error"]["code"] == "not_in_room"
-
-
-def test_a_join_in_doubt_that_is_repeated_is_in(
-    doubting: RunningServer, stoppable: EmbeddedServer, doubtful: Client, room: str
-) -> None:
-    go_on(stoppable)
-    eventually(lambda: doubtful.emit("join_room", {"roomId": room, "userId": "u1"})["ok"], "Redis")
-    stays_as(doubting, room, ["u0", "u1"])
-    assert doubtful.emit("room:heartbeat", {"roomId": room})["ok"] is True
-
-
-def test_a_refused_second_try_does_not_settle_a_join_in_doubt(
-    doubting: RunningServer, stoppable: EmbeddedServer, doubtful: Client, room: str
-) -> None:
-    too_much = {"roomId": room, "userId": "u1", "data": {"x": "y" * 5000}}
-    assert doubtful.emit("join_room", too_much)["error"]["code"] == "too_large"
-    go_on(stoppable)
-    eventually(lambda: doubting.http.get("/readyz").status_code == 200, "readiness")
-    stays_as(doubting, room, ["u0"])
-
-
-def test_a_beat_acknowledges_a_join_that_had_been_carried_out(
-    doubting: RunningServer, stoppable: EmbeddedServer, doubtful: Client, room: str
-) -> None:
-    """Whoever beats instead of joining again is in, stays, and is told who is there."""
-    beat = doubtful.send("room:heartbeat", {"roomId": room})
-    go_on(stoppable)
-    assert doubtful.answer(beat)["ok"] is True
-    told = doubtful.wait("room:joined")
-    assert [user["userId"] for user in told["users"]] == ["u0", "u1"]
-    stays_as(doubting, room, ["u0", "u1"])
-    assert doubtful.emit("room:heartbeat", {"roomId": room})["ok"] is True
-
-
-@pytest.mark.parametrize("event", ["leave_room", "user:logout"])
-def test_a_leave_that_redis_did_not_hear_is_told_again(
-    doubting: RunningServer, stoppable: EmbeddedServer, connect: Connect, room: str, event: str
-) -> None:
-    """Its client was told `unavailable`, and never asks again: it would count for a whole TTL."""
-    there, client = connect(doubting), connect(doubting)
-    there.join(room, "u0")
-    client.join(room, "u1")
-    client.join(f"{room}-2", "u1")
-    with refusing_writes(stoppable):
-        assert client.emit(event, {"roomId": room})["error"]["code"] == "unavailable"
-    stays_as(doubting, room, ["u0"])
-    assert doubting.users(f"{room}-2") == (["u1"] if event == "leave_room" else [])
-    assert client.events("room:force-leave") == client.events("disconnect") == []
-    (gone,) = there.wait("room:diff", lambda diff: diff["left"])["left"]
-    assert (gone["userId"], gone["reason"]) == ("u1", "left")
-
-
-def test_a_beat_after_a_leave_that_redis_did_not_hear_stays(
-    doubting: RunningServer, stoppable: EmbeddedServer, connect: Connect, room: str
-) -> None:
-    """Redis loses no time between the two, so the connection is still there: it is told so, with who else is."""
-    client = connect(doubting)
-    client.join(room, "u1")
-    with refusing_writes(stoppable):
-        assert client.emit("leave_room", {"roomId": room})["error"]["code"] == "unavailable"
-    assert client.emit("room:heartbeat", {"roomId": room})["ok"] is True
-    assert [user["userId"] for user in client.wait("room:joined", lambda body: body["rejoined"])["users"]] == ["u1"]
-    stays_as(doubting, room, ["u1"])
 
 
 def test_a_board_that_cannot_be_shown_has_nobody_at_it(

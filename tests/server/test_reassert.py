@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import pytest
 
-from presence_engine import PresenceEngine
+from presence_engine import PresenceEngine, StoreUnavailable
 from server.limits import TokenBucket
 from server.reassert import Reassert
 from server.sockets.force_leave import ForceLeave
-from server.sockets.partings import Partings
+from server.sockets.partings import Parting, Partings
 from server.sockets.session import Identity, Membership, Session
 
 Go = Callable[[PresenceEngine, Session, str], Awaitable[None]]
@@ -95,9 +95,32 @@ async def test_who_joins_anew_while_it_is_put_back_is_in(
 async def test_a_join_at_the_very_moment_its_end_is_repeated_stays(engine: PresenceEngine) -> None:
     partings = Partings(engine, 60_000)
     await engine.join("room", "u1", "socket")
-    partings.part_soon("room", "u1", "socket", leaves=True)
+    partings.part_soon("room", "u1", "socket", Parting(leaves=True))
     ending = asyncio.ensure_future(partings._end(dict(partings._unheard)))
     assert partings.keep("room", "u1", "socket")
     await engine.join("room", "u1", "socket")
     await ending
     assert (await engine.count("room")).count == 1
+
+
+async def test_a_shard_that_is_away_does_not_keep_the_ends_of_others_waiting(
+    engine: PresenceEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.sockets.partings._BATCH", 1)
+    monkeypatch.setattr("server.sockets.partings._RETRY_S", 0.01)
+    real = engine.detach
+
+    async def one_shard_less(room: str, *args: Any, **named: Any) -> Any:
+        if room == "away":
+            raise StoreUnavailable("away")
+        return await real(room, *args, **named)
+
+    monkeypatch.setattr(engine, "detach", one_shard_less)
+    partings = Partings(engine, 60_000)
+    await engine.join("room", "u1", "socket")
+    partings.part_soon("away", "u1", "socket")
+    partings.part_soon("room", "u1", "socket")
+    async with asyncio.timeout(5):
+        while (await engine.list("room")).members[0].status != "away":
+            await asyncio.sleep(0.01)
+    assert partings.keep("away", "u1", "socket")
