@@ -63,7 +63,7 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 test('T3.4: what is let go and taken again at once stays; let go for good it is closed once', async () => {
   const log = [];
-  const take = createHolds({ open: (name) => log.push(`open ${name}`) && { name }, close: ({ name }) => log.push(`close ${name}`), ended: () => false });
+  const { take } = createHolds({ open: (name) => log.push(`open ${name}`) && { name }, close: ({ name }) => log.push(`close ${name}`), ended: () => false });
   const first = take('k', 'one');
   first.release();
   const second = take('k', 'one');
@@ -82,7 +82,7 @@ test('T3.4: what is let go and taken again at once stays; let go for good it is 
 });
 
 test('what has ended by itself is opened anew', () => {
-  const take = createHolds({ open: () => ({ over: false }), close: () => {}, ended: ({ over }) => over });
+  const { take } = createHolds({ open: () => ({ over: false }), close: () => {}, ended: ({ over }) => over });
   const { value } = take('k');
   value.over = true;
   assert.notEqual(take('k').value, value);

@@ -16,7 +16,7 @@ export function createHolds({ open, close, ended }) {
   }
 
   /** Returns `{value, release}`; one that has ended by itself is opened anew. */
-  return function take(key, ...args) {
+  function take(key, ...args) {
     let hold = held.get(key);
     if (!hold || ended(hold.value)) {
       hold = { value: open(...args), takers: 0, closed: false };
@@ -31,5 +31,10 @@ export function createHolds({ open, close, ended }) {
         taken = false;
       },
     };
-  };
+  }
+
+  /** The one among those still taken that fits, or undefined. */
+  const find = (fits) => [...held.values()].find(({ value, takers }) => takers > 0 && fits(value))?.value;
+
+  return { take, find };
 }

@@ -97,11 +97,19 @@ export class Room extends Listeners {
     else this.#beat();
   };
 
-  /** Turns a room that only beats into one that is joined. */
-  claim(user) {
+  /** Joins: a room that only beat, or one that somebody else has left on this socket. */
+  claim(user = this.#user) {
+    const status = this.#joins ? 'reconnecting' : 'joining';
     this.#user = { ...user };
     this.#joins = true;
-    this.#rejoin('joining');
+    this.#rejoinedAt = -Infinity;
+    this.#rejoin(status);
+  }
+
+  /** Turns a joined room into one that only beats, for whoever stays in it. */
+  yield() {
+    this.#joins = false;
+    this.#roster.pause();
   }
 
   wake() {
@@ -144,6 +152,7 @@ export class Room extends Listeners {
   async #join() {
     const answer = await this.#ask('join_room', this.#user);
     if (this.ended) return;
+    if (!this.#joins) return this.step();
     if (!answer.ok) {
       this.#failed(answer.error);
       if (!answer.error.retryable) this.#end('left', answer.error);

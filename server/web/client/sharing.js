@@ -10,19 +10,23 @@ export function sharedOn(socket, options) {
   return bySocket.get(socket);
 }
 
+const atBoard = (board, room) => board.status !== 'removed' && String(room.roomId) === `retro:${board.retroId}`;
+
 function share(socket, options) {
   const client = createPresenceClient(socket, options);
-  return {
-    client,
-    takeRoom: createHolds({
-      open: (roomId, user) => client.joinRoom(roomId, user),
-      close: (room) => room.leave(),
-      ended: (room) => room.ended,
-    }),
-    takeBoard: createHolds({
-      open: (retroId, userId) => createBoardClient(socket, retroId, userId, { ...options, presence: client }),
-      close: (board) => board.close(),
-      ended: (board) => board.status === 'closed',
-    }),
-  };
+  // A board and a component that shows who is at it share one room on the server: one that goes leaves the other in.
+  const rooms = createHolds({
+    open: (roomId, user) => client.joinRoom(roomId, user),
+    close: (room) => (boards.find((board) => atBoard(board, room)) ? room.yield() : room.leave()),
+    ended: (room) => room.ended,
+  });
+  const boards = createHolds({
+    open: (retroId, userId) => createBoardClient(socket, retroId, userId, { ...options, presence: client }),
+    close(board) {
+      board.close();
+      rooms.find((room) => atBoard(board, room))?.claim();
+    },
+    ended: (board) => board.status === 'closed',
+  });
+  return { client, takeRoom: rooms.take, takeBoard: boards.take };
 }
