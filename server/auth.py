@@ -3,12 +3,13 @@
 import hmac
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import parse_qs
 
 import jwt
 
-from presence_engine import canonical_id
+from presence_engine import InvalidInput, canonical_id
 from server import wire
 from server.refusals import Refusal
 from server.room_patterns import room_pattern
@@ -18,6 +19,7 @@ from server.sockets.session import Identity, Session
 Authorize = Callable[[Identity | None, str, str], bool]
 
 _LEEWAY_S: Final = 5
+_MOST_NAMED: Final = 1000
 
 
 def room_claim(identity: Identity | None, _action: str, room: str) -> bool:
@@ -108,6 +110,13 @@ class Authoriser:
     def allows(self, identity: Identity | None, action: str, room: str) -> bool:
         return self._authorize(identity, action, room)
 
+    def rooms_named(self, identity: Identity | None) -> tuple[str, ...] | None:
+        """The only rooms the identity may see, where its token names each; None: to be found among all rooms."""
+        rooms = None if identity is None or self._authorize is not room_claim else identity.rooms
+        if rooms is None or len(rooms) > _MOST_NAMED or any(set(room) & set("*?[") for room in rooms):
+            return None
+        return tuple(room for room in rooms if _is_id(room))
+
     def check_rooms_of(self, session: Session, room: str) -> None:
         """Raise `rate_limited` when the socket would be in more rooms than a user may."""
         bound = self._settings.max_user_rooms
@@ -167,6 +176,12 @@ def _identity(claims: Mapping[str, Any]) -> Identity:
         claims.get("admin") is True,
         float(claims["exp"]),
     )
+
+
+def _is_id(room: str) -> bool:
+    with suppress(InvalidInput):
+        return bool(canonical_id(room, "rooms"))
+    return False
 
 
 def _bearer(headers: Mapping[str, str]) -> str | None:

@@ -7,11 +7,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from presence_engine import InvalidInput, Kicked, PresenceEngine, canonical_id
+from presence_engine import InvalidInput, Kicked, LiveRoom, PresenceEngine, Rooms, canonical_id
 from server import payloads, wire
 from server.auth import Authoriser
 from server.http.answers import body, fresh, listed, whole
 from server.refusals import Refusal
+from server.sockets.session import Identity
 
 MAX_USERS = 1000
 
@@ -90,13 +91,22 @@ class PresenceRoutes:
     async def rooms(self, request: Request) -> Response:
         identity = self._authoriser.bearer(request.headers)
         limit = whole(request, "limit", 100, 1, MAX_USERS)
-        # A token's own rooms need not be among the largest.
-        found = await self._engine.rooms(limit=MAX_USERS if self._authoriser.enabled else limit)
+        found = await self._live(identity, limit)
         readable = [one for one in found.rooms if self._authoriser.allows(identity, "read", one.room)]
         shown = [{"roomId": one.room, "count": one.count, "connections": one.connections} for one in readable[:limit]]
-        # Nor is anybody told how many there are besides those.
+        # Nobody is told how many there are besides those.
         total = found.total if len(readable) == len(found.rooms) else len(readable)
         return fresh({"rooms": shown, "total": total})
+
+    async def _live(self, identity: Identity | None, limit: int) -> Rooms:
+        """The live rooms that an identity may see are among these."""
+        named = self._authoriser.rooms_named(identity)
+        if named is None:
+            # Its own rooms need not be among the largest.
+            return await self._engine.rooms(limit=MAX_USERS if self._authoriser.enabled else limit)
+        counts = await self._engine.counts(named)
+        live = [LiveRoom(room, at.count, at.connections) for room, at in counts.items() if at.count]
+        return Rooms(len(live), sorted(live, key=lambda one: (-one.count, one.room)))
 
     async def rooms_of_user(self, request: Request) -> Response:
         identity = self._authoriser.bearer(request.headers)

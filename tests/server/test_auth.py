@@ -209,6 +209,26 @@ def test_a_small_room_is_found_behind_larger_ones(guarded: RunningServer, connec
     assert guarded.get("/api/chatrooms?limit=1", headers=bearer("alone"))["rooms"][0]["roomId"] != "little-1"
 
 
+def test_a_token_that_names_its_rooms_sees_them_however_many_are_larger(
+    guarded: RunningServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand of the largest are looked through for a pattern; here it is one."""
+    monkeypatch.setattr("server.http.presence.MAX_USERS", 1)
+    connect(guarded, auth={"token": token("alone")}).join("named-1")
+    for user in ("u1", "u2"):
+        connect(guarded, auth={"token": token(user)}).join("large-1")
+        connect(guarded, auth={"token": token(user)}).join("named-2")
+    seen = [
+        {"roomId": "named-2", "count": 2, "connections": 2},
+        {"roomId": "named-1", "count": 1, "connections": 1},
+    ]
+    named = {"rooms": ["named-1", "nobody's", "named-2"]}
+    assert guarded.get("/api/chatrooms", headers=bearer("alone", **named)) == {"rooms": seen, "total": 2}
+    assert guarded.get("/api/chatrooms?limit=1", headers=bearer("alone", **named)) == {"rooms": seen[:1], "total": 2}
+    assert guarded.get("/api/chatrooms", headers=bearer(rooms=["", "named-1"]))["total"] == 1
+    assert guarded.get("/api/chatrooms", headers=bearer(rooms=[])) == {"rooms": [], "total": 0}
+
+
 def test_a_chat_message_reaches_only_tokens_that_open_its_room(guarded: RunningServer, connect: Connect) -> None:
     """`new_message` goes to all sockets, but not past what their tokens open."""
     phone = "6287850001"
