@@ -13,6 +13,7 @@ class Proxy:
     """Listens on a port of this machine and passes everything on to the store at `url` (a unix socket).
 
     delay_s: how long what is written towards the store is under way. written: those writes, one entry a packet.
+    deaf: subscriptions do not arrive.
     """
 
     def __init__(self, url: str) -> None:
@@ -20,7 +21,7 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
         self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
-        self.delay_s = 0.0
+        self.delay_s, self.deaf = 0.0, False
         self.written: list[bytes] = []
         self._threads: list[threading.Thread] = []
         self._run(self._accept)
@@ -49,6 +50,8 @@ class Proxy:
             except OSError:
                 data = b""
             self.written.append(data)
+            if self.deaf and b"SSUBSCRIBE" in data:
+                continue
             under_way.put((time.monotonic() + self.delay_s, data))
 
     def _bring(self, under_way: "SimpleQueue[tuple[float, bytes]]", store: socket.socket) -> None:

@@ -151,7 +151,7 @@ def wire(store: EmbeddedServer) -> Iterator[Proxy]:
 def proxy(wire: Proxy) -> Iterator[Proxy]:
     """The way to the store, without delay at the beginning and at the end."""
     yield wire
-    wire.delay_s = 0.0
+    wire.delay_s, wire.deaf = 0.0, False
 
 
 def test_t3_6_a_join_still_running_when_its_socket_dies_is_undone(
@@ -221,3 +221,20 @@ def test_t0_3_disconnect_detaches_all_rooms_in_one_write(
     writes = [data for data in named if b"EVALSHA" in data]
     assert len(writes) == 1
     assert all(name.encode() in writes[0] for name in rooms)
+
+
+def test_a_beat_that_would_adopt_is_unavailable_while_changes_cannot_be_followed(
+    serve: Serve, server: RunningServer, proxy: Proxy, connect: Connect, room: str
+) -> None:
+    """A member that gets no diffs would show a room that stands still."""
+    connect(server).join(room, "u1")
+    away = serve(proxy.url, PRESENCE_GRACE="0.5")
+    tab = connect(away, auth={"userId": "u1"})
+    proxy.deaf = True
+    assert tab.emit("room:heartbeat", {"roomId": room})["error"]["code"] == "unavailable"
+    eventually(lambda: server.count(room)["connections"] == 1, "the tab's end", timeout_s=6)
+    proxy.deaf = False
+    assert tab.emit("room:heartbeat", {"roomId": room})["adopted"] is True
+    connect(server).join(room, "u2")
+    assert tab.wait("room:diff", lambda diff: diff["joined"])["joined"][0]["userId"] == "u2"
+    assert server.count(room)["connections"] == 3
