@@ -185,56 +185,6 @@ test('002-3: useRetroRoomSocket: one join in StrictMode, state, errors, reconnec
   assert.deepEqual([socket.of('leave-retro-room').length, socket.listenerCount], [1, 0]);
 });
 
-/** A board and the list of who is at it, each shown or not. */
-function useBoardWithPanel({ board, panel }) {
-  return [hooks.useRetroRoomSocket(board ? 'b1' : null, 'u1'), hooks.useRoomPresence(panel ? 'retro:b1' : null, { userId: 'u1' })];
-}
-
-test('a list of who is at the board that is closed leaves the board as it is', { skip }, async (t) => {
-  clock(t);
-  const { socket } = roomSocket('u1');
-  const { seen, act, rerender, unmount } = await render(t, socket, useBoardWithPanel, { board: true, panel: true });
-  await act(() => {});
-  assert.deepEqual(seen.at(-1).map(({ status }) => status), ['online', 'online']);
-  const beats = socket.of('room:heartbeat').length;
-  await rerender({ board: true, panel: false });
-  await act(() => mock.timers.tick(50_000));
-  assert.deepEqual([seen.at(-1)[0].status, socket.of('leave_room')], ['online', []]);
-  assert.ok(socket.of('room:heartbeat').length > beats, 'the beats go on');
-  await rerender({ board: true, panel: true });
-  await act(() => {});
-  assert.deepEqual([seen.at(-1)[1].status, seen.at(-1)[1].count, socket.of('join_room').length], ['online', 1, 2]);
-  await act(() => socket.say('room:force-leave', { roomId: 'retro:b1', reason: 'kicked', message: 'gone' }));
-  assert.deepEqual(seen.at(-1).map(({ status }) => status), ['removed', 'removed']);
-  await unmount();
-  assert.equal(socket.listenerCount, 0);
-});
-
-test('a list of who is at the board goes on when the board is closed', { skip }, async (t) => {
-  const { socket } = roomSocket('u1');
-  socket.answers['leave-retro-room'] = () => {
-    queueMicrotask(() => socket.say('room:left', { roomId: 'retro:b1', left: true }));
-  };
-  const { seen, act, rerender, unmount } = await render(t, socket, useBoardWithPanel, { board: true, panel: true });
-  await act(() => {});
-  await rerender({ board: false, panel: true });
-  await act(() => {});
-  const order = socket.sent.map(({ event }) => event).filter((event) => /join_room|leave/.test(event));
-  assert.deepEqual(order, ['join_room', 'leave-retro-room', 'join_room']);
-  assert.deepEqual([seen.at(-1)[1].status, seen.at(-1)[1].count], ['online', 1]);
-  await unmount();
-  assert.deepEqual([socket.of('leave_room').length, socket.listenerCount], [1, 0]);
-});
-
-test('a board and its list that go together leave once each', { skip }, async (t) => {
-  const { socket } = roomSocket('u1');
-  const { act, unmount } = await render(t, socket, useBoardWithPanel, { board: true, panel: true });
-  await act(() => {});
-  await unmount();
-  const counts = ['join_room', 'leave-retro-room', 'leave_room'].map((event) => socket.of(event).length);
-  assert.deepEqual([counts, socket.listenerCount], [[1, 1, 1], 0]);
-});
-
 test('without a socket the hooks wait; without a provider or a default they say what is missing', { skip }, async (t) => {
   const waiting = await render(t, null, () => [hooks.useRoomPresence('r', {}), hooks.useRetroRoomSocket('b', 'u')], {});
   assert.deepEqual(waiting.seen.at(-1).map(({ status }) => status), ['joining', 'connecting']);

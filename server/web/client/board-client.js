@@ -60,14 +60,12 @@ class BoardClient extends Listeners {
     for (const type of CHANGES) this.#listeners[`${type}:${retroId}`] = (body) => this.#hear(type, body);
     for (const type of RELAYED) this.#listeners[`${type}:${retroId}`] = (body) => this.emit(type, body);
     for (const [event, listener] of Object.entries(this.#listeners)) socket.on(event, listener);
-    if (socket.connected) this.#join();
-    else this.#line.connect();
-    // Behind the join, which is what lets the server know us in this room.
     this.#beats = () => presence?.keepAlive(`retro:${retroId}`, userId, (message, body) => {
       this.#stopBeating = null;
       this.#putOut(body);
     });
-    this.#stopBeating = this.#beats();
+    // What the page leaves in the same go, another board say, goes first.
+    queueMicrotask(() => this.#status === 'connecting' && this.#enter());
   }
 
   get status() { return this.#status; }
@@ -83,6 +81,11 @@ class BoardClient extends Listeners {
   /** Opens a connection that nothing else would open again, and comes back from a removal. */
   reconnect() {
     if (this.#status !== 'closed' && this.#status !== 'online') this.#comeBack();
+  }
+
+  /** Whether it is this board's to keep its user in a presence room. */
+  keeps(room) {
+    return Boolean(this.#stopBeating) && this.#isOurs(room);
   }
 
   requestState() {
@@ -145,10 +148,17 @@ class BoardClient extends Listeners {
     for (const [event, listener] of Object.entries(this.#listeners)) this.#socket.off(event, listener);
     this.#halt();
     this.#line.stop();
-    this.#stopBeating?.();
+    this.#rest();
     this.#set('closed');
     this.#requests.failAll();
     if (this.#socket.connected) this.#socket.emit('leave-retro-room', this.retroId);
+  }
+
+  #enter() {
+    if (this.#socket.connected) this.#join();
+    else this.#line.connect();
+    // Behind the join, which is what lets the server know us in this room.
+    this.#stopBeating = this.#beats();
   }
 
   #connected() {
@@ -171,7 +181,13 @@ class BoardClient extends Listeners {
     }
     this.#failed(answer.error);
     if (answer.error.retryable) this.#schedule.in(this.#join, backoffMs(this.#failures++, this.#random));
+    else this.#rest();
   };
+
+  #rest() {
+    this.#stopBeating?.();
+    this.#stopBeating = null;
+  }
 
   #offline(reason) {
     this.#line.lost(reason);
@@ -185,8 +201,7 @@ class BoardClient extends Listeners {
   /** The server took us off the board. While we join, it speaks of the time before. */
   #putOut({ message, reason }) {
     if (this.#status !== 'online') return;
-    this.#stopBeating?.();
-    this.#stopBeating = null;
+    this.#rest();
     this.#halt();
     this.#failed({ code: 'not_in_room', message, retryable: false });
     if (FOR_GOOD.includes(reason)) this.#set('removed');

@@ -12,6 +12,7 @@ export class Room extends Listeners {
   #link;
   #user;
   #joins;
+  #claims = 0;
   #joined = false; // the server has let us in
   #resumed = false; // and has said on this connection that we still are
   #asking = false; // a join or a beat is under way
@@ -102,6 +103,7 @@ export class Room extends Listeners {
     const status = this.#joins ? 'reconnecting' : 'joining';
     this.#user = { ...user };
     this.#joins = true;
+    this.#claims += 1;
     this.#rejoinedAt = -Infinity;
     this.#rejoin(status);
   }
@@ -150,9 +152,10 @@ export class Room extends Listeners {
   }
 
   async #join() {
+    const claims = this.#claims;
     const answer = await this.#ask('join_room', this.#user);
     if (this.ended) return;
-    if (!this.#joins) return this.step();
+    if (!this.#joins || claims !== this.#claims) return this.step(); // the answer is of before
     if (!answer.ok) {
       this.#failed(answer.error);
       if (!answer.error.retryable) this.#end('left', answer.error);

@@ -10,21 +10,20 @@ export function sharedOn(socket, options) {
   return bySocket.get(socket);
 }
 
-const atBoard = (board, room) => board.status !== 'removed' && String(room.roomId) === `retro:${board.retroId}`;
-
 function share(socket, options) {
   const client = createPresenceClient(socket, options);
   // A board and a component that shows who is at it share one room on the server: one that goes leaves the other in.
   const rooms = createHolds({
     open: (roomId, user) => client.joinRoom(roomId, user),
-    close: (room) => (boards.find((board) => atBoard(board, room)) ? room.yield() : room.leave()),
+    close: (room) => (boards.find((board) => board.keeps(room)) ? room.yield() : room.leave()),
     ended: (room) => room.ended,
   });
   const boards = createHolds({
     open: (retroId, userId) => createBoardClient(socket, retroId, userId, { ...options, presence: client }),
     close(board) {
+      const room = rooms.find((one) => !one.ended && board.keeps(one));
       board.close();
-      rooms.find((room) => atBoard(board, room))?.claim();
+      if (socket.connected) room?.claim(); // without a connection nothing was left
     },
     ended: (board) => board.status === 'closed',
   });
