@@ -201,7 +201,7 @@ class PresenceEngine:
     ) -> Beat | Absent:
         """Move a connection's deadline to now + TTL; the heartbeats of one loop tick and room share a call.
 
-        A connection that is not there takes a place only where the same user is still alive (`adopted`; not with
+        A connection that is not there takes a place only where the same user is still alive (`place`; not with
         adopt=False). Else it is Absent, with the reason when still known: a heartbeat brings nobody back.
         Source: lua/v1/presence/heartbeat.lua, and join.lua to adopt. O(log n).
         """
@@ -216,7 +216,7 @@ class PresenceEngine:
         if not adopt:
             return Absent()
         outcome = await self._join(room_id, user_id, connection, "", "adopt", now_ms)
-        return Beat(outcome.now_ms, adopted=True) if isinstance(outcome, Joined) else _as_absent(outcome)
+        return Beat(outcome.now_ms, outcome) if isinstance(outcome, Joined) else _as_absent(outcome)
 
     def _send_beats(self, room: str, slots: Sequence[str], now_ms: int | None = None) -> asyncio.Future[Reply]:
         rules = self.settings.rules(room)

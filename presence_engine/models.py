@@ -57,12 +57,27 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class Joined(msgspec.Struct, frozen=True):
-    """A connection is in the room. rejoined: the user was there already; joined_at_ms is the user's first join."""
+    """A connection is in the room. rejoined: the user was there already; joined_at_ms is the user's first join.
+
+    name_json, data_json: what the user shows there, told to a connection that adopted; else, and for the default, `""`.
+    """
 
     now_ms: int
     rejoined: bool
     joined_at_ms: int
     position: Position
+    name_json: str = ""
+    data_json: str = ""
+
+    @property
+    def username(self) -> str | None:
+        """The name shown, None for the default."""
+        return msgspec.json.decode(self.name_json, type=str) if self.name_json else None
+
+    @property
+    def data(self) -> dict[str, Any] | None:
+        """The public data, decoded anew at each call; None for the default."""
+        return json.loads(self.data_json) if self.data_json else None
 
 
 class Full(msgspec.Struct, frozen=True):
@@ -88,10 +103,15 @@ class Absent(msgspec.Struct, frozen=True):
 
 
 class Beat(msgspec.Struct, frozen=True):
-    """A heartbeat's outcome. adopted: the connection took (or was given) a place of the user that was still alive."""
+    """A heartbeat's outcome. place: the user's, still alive, that the connection took; None where it was there."""
 
     now_ms: int
-    adopted: bool = False
+    place: Joined | None = None
+
+    @property
+    def adopted(self) -> bool:
+        """Whether the connection came in by this beat."""
+        return self.place is not None
 
 
 class Left(msgspec.Struct, frozen=True):

@@ -42,7 +42,8 @@ def _unknown(reply: Reply) -> ContractBroken:
 def joined(reply: Reply) -> models.Joined | models.Full | models.Limited | models.Absent:
     match word(reply):
         case "joined" | "rejoined" as outcome:
-            return models.Joined(int(reply[6]), outcome == "rejoined", int(reply[1]), _position(reply, 2))
+            shown = (text.decode() for text in reply[8:10])
+            return models.Joined(int(reply[6]), outcome == "rejoined", int(reply[1]), _position(reply, 2), *shown)
         case "full":
             return models.Full(int(reply[1]))
         case "limited":

@@ -12,7 +12,7 @@ import jwt
 from presence_engine import InvalidInput, canonical_id
 from server import wire
 from server.refusals import Refusal
-from server.room_patterns import room_pattern
+from server.room_patterns import literal, room_pattern
 from server.settings import Settings
 from server.sockets.session import Identity, Session
 
@@ -110,12 +110,13 @@ class Authoriser:
     def allows(self, identity: Identity | None, action: str, room: str) -> bool:
         return self._authorize(identity, action, room)
 
-    def rooms_named(self, identity: Identity | None) -> tuple[str, ...] | None:
+    def rooms_named(self, identity: Identity | None) -> list[str] | None:
         """The only rooms the identity may see, where its token names each; None: to be found among all rooms."""
-        rooms = None if identity is None or self._authorize is not room_claim else identity.rooms
-        if rooms is None or len(rooms) > _MOST_NAMED or any(set(room) & set("*?[") for room in rooms):
+        patterns = None if identity is None or self._authorize is not room_claim else identity.rooms
+        rooms = [literal(pattern) for pattern in patterns or ()]
+        if patterns is None or len(rooms) > _MOST_NAMED or None in rooms:
             return None
-        return tuple(room for room in rooms if _is_id(room))
+        return [room for room in rooms if room is not None and _is_id(room)]
 
     def check_rooms_of(self, session: Session, room: str) -> None:
         """Raise `rate_limited` when the socket would be in more rooms than a user may."""

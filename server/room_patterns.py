@@ -6,6 +6,14 @@ from functools import lru_cache
 _PARTS = re.compile(r"\*+|\?|\[[*?\[]\]|[^*?\[]+|\[")
 
 
+def literal(pattern: str) -> str | None:
+    """Return the one room id that `pattern` matches, None where it matches many."""
+    parts = _PARTS.findall(pattern)
+    if any(part[0] in "*?" for part in parts):
+        return None
+    return "".join(part[1] if len(part) == 3 and part[0] == "[" else part for part in parts)
+
+
 @lru_cache(maxsize=4096)
 def room_pattern(pattern: str) -> re.Pattern[str]:
     """Return the compiled `pattern`, to be used with `fullmatch` on a room id; case and Unicode form count.

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from presence_engine import PresenceEngine, StoreUnavailable
@@ -28,7 +28,7 @@ class Parting:
     telling: asyncio.Future[None] | None = None
 
     async def was_on_its_way(self) -> bool:
-        """Whether Redis was being told as this was taken back, and may have heard it last; returns once it has."""
+        """Whether Redis is being told, and may hear this last; returns once it has."""
         if self.telling is None or self.telling.done():
             return False
         await asyncio.wait([self.telling])
@@ -66,7 +66,7 @@ class Partings:
 
     def part_soon(self, room: str, user: str, connection: str, parting: Parting | None = None) -> None:
         """End a connection that Redis may or may not hold, unless `keep` is said before."""
-        self._unheard[room, user, connection] = parting or Parting()
+        self._unheard[room, user, connection] = replace(parting, telling=None) if parting else Parting()
         self._start()
 
     def keep(self, room: str, user: str, connection: str) -> Parting | None:
@@ -92,14 +92,14 @@ class Partings:
             parting.telling = telling
         outcomes = await asyncio.gather(*tellings, return_exceptions=True)
         for (one, parting), outcome in zip(leaving.items(), outcomes, strict=True):
-            if self._unheard.get(one) is not parting:
-                continue
-            del self._unheard[one]
-            if isinstance(outcome, StoreUnavailable):
-                # Behind the others: a shard that is away does not keep the rest waiting.
-                self._unheard[one] = parting
-            elif isinstance(outcome, BaseException):
+            unheard = isinstance(outcome, StoreUnavailable)
+            if isinstance(outcome, BaseException) and not unheard:
                 log.error("a connection could not be ended", exc_info=outcome)
+            if self._unheard.get(one) is parting:
+                del self._unheard[one]
+                if unheard:
+                    # Behind the others: a shard that is away does not keep the rest waiting.
+                    self._unheard[one] = parting
 
     async def _tell(self, one: tuple[str, str, str], parting: Parting) -> None:
         if self._unheard.get(one) is not parting:

@@ -27,7 +27,7 @@ from server.sockets.following import FIRST_PAGE, FollowEvents
 from server.sockets.force_leave import ForceLeave
 from server.sockets.gateway import Answer, Handler
 from server.sockets.partings import Parting, Partings
-from server.sockets.session import Membership, Session
+from server.sockets.session import Identity, Membership, Session
 from server.sockets.transport import SocketServer
 
 
@@ -78,15 +78,16 @@ class PresenceEvents:
             # Redis may carry it out whatever we hear of it.
             in_doubt = room not in session.rooms
             doubted = self._partings.keep(room, identity.user, session.sid)
-            outcome = await self._admit(session, room, membership)
+            membership.keep(session.rooms.get(room) or (doubted.membership if doubted else None))
+            outcome = await self._admit(room, identity, session.sid, wanted)
             if doubted and await doubted.was_on_its_way():
-                outcome = await self._admit(session, room, membership)
+                outcome = await self._admit(room, identity, session.sid, wanted)
             membership.joined_at_ms = outcome.joined_at_ms
             membership.joined_at = (outcome.position.epoch, outcome.position.seq)
-            membership.keep(session.rooms.get(room))
             session.rooms[room] = membership
             if session.closed:
                 session.rooms.pop(room)
+                doubted = None
                 await self._partings.undo_join(room, identity.user, session.sid, rejoined=outcome.rejoined)
                 raise Refusal("not_in_room", "the socket closed while it joined")
             page = await self._engine.list(room, limit=FIRST_PAGE)
@@ -120,12 +121,9 @@ class PresenceEvents:
             parting = Parting(leaves=leaves, membership=membership or left)
             self._partings.part_soon(room, session.identity.user, session.sid, parting)
 
-    async def _admit(self, session: Session, room: str, membership: Membership) -> Joined:
-        identity = session.identity
-        assert identity is not None  # noqa: S101 - whoever joins is identified before
-        outcome = await self._engine.join(
-            room, identity.given, session.sid, username=membership.username, data=membership.data
-        )
+    async def _admit(self, room: str, identity: Identity, connection: str, wanted: payloads.JoinRoom) -> Joined:
+        username = wanted.username or identity.username
+        outcome = await self._engine.join(room, identity.given, connection, username=username, data=wanted.data)
         if isinstance(outcome, Full):
             raise Refusal("room_full", f"the room takes no more than {outcome.count} users")
         if isinstance(outcome, Limited) and outcome.bound == "rooms":
@@ -167,9 +165,10 @@ class PresenceEvents:
         self._authoriser.check_room(identity, "heartbeat", room)
         doubted, outcome = self._partings.keep(room, identity.user, session.sid), None
         try:
-            outcome = await self._engine.heartbeat(room, identity.user, session.sid)
+            beat = await self._engine.heartbeat(room, identity.user, session.sid)
             if doubted and await doubted.was_on_its_way():
-                outcome = await self._engine.heartbeat(room, identity.user, session.sid)
+                beat = await self._engine.heartbeat(room, identity.user, session.sid)
+            outcome = beat
         finally:
             if doubted and not isinstance(outcome, Beat):
                 self._partings.part_soon(room, identity.user, session.sid, doubted)
@@ -178,10 +177,10 @@ class PresenceEvents:
             outcome = await self._engine.heartbeat(room, identity.user, session.sid)
         if isinstance(outcome, Absent):
             return self._force_leave.refuse_beat(session, room, given, outcome.reason)
-        if outcome.adopted:
-            await self._come_back(session, room, given, outcome.now_ms)
+        if outcome.place:
+            await self._come_back(session, room, given, outcome.place)
         elif doubted:
-            # Redis had carried out a join that was not acknowledged: it is now, with who is there, or it goes.
+            # Redis has what was not acknowledged, or was to go: it is acknowledged now, with who is there, or goes.
             self._partings.part_soon(room, identity.user, session.sid, doubted)
             was = doubted.membership
             known = {"username": was.username, "data": was.data} if was else {}
@@ -196,7 +195,7 @@ class PresenceEvents:
         await self._emit(session, "room:heartbeat:ack", {"roomId": given, **body})
         return {**body, "adopted": True} if outcome.adopted else body
 
-    async def _come_back(self, session: Session, room: str, given: str | int, now_ms: int) -> None:
+    async def _come_back(self, session: Session, room: str, given: str | int, place: Joined) -> None:
         """An adopting beat put this socket back into the room."""
         assert session.identity is not None  # noqa: S101 - only an identified socket can adopt
         try:
@@ -208,7 +207,8 @@ class PresenceEvents:
             await self._fanout.exit(session, room)
             await self._partings.part([room], session.identity.user, session.sid)
             raise Refusal("not_in_room", "the socket closed while it came back")
-        session.rooms.setdefault(room, Membership(given, now_ms)).beat_at_s = time.monotonic()
+        membership = Membership(given, place.joined_at_ms, place.username, place.data)
+        session.rooms.setdefault(room, membership).beat_at_s = time.monotonic()
         session.ever_joined.add(room)
         session.told.discard(room)
         self._fanout.add(session, room, given)

@@ -182,7 +182,7 @@ async def test_adopting_takes_the_place_in_grace_and_keeps_the_record(lua: Lua) 
     await lua.join(public='7\x1e"Ada"\x1e{"a":1}')
     await lua.run("detach")
     reply = await lua.join(connection=f"{NODE}d", mode="adopt", public="\x1e\x1e")
-    assert reply[0] == "rejoined"
+    assert (reply[0], reply[7:]) == ("rejoined", ["7", '"Ada"', '{"a":1}'])
     assert (await lua.dump())["room:r:members"]["u"].endswith('7\x1e"Ada"\x1e{"a":1}')
 
 

@@ -254,7 +254,11 @@ async def test_a_beat_of_a_new_connection_adopts_the_place(a: PresenceEngine, b:
     await a.join("r", "u", "c", username="name", data={"a": []}, now_ms=start)
     await a.detach("r", "u", "c", now_ms=start)
     assert await b.heartbeat("r", "u", "d", adopt=False, now_ms=start + 1) == Absent()
-    assert await b.heartbeat("r", "u", "d", now_ms=start + 1) == Beat(start + 1, adopted=True)
+    beat = await b.heartbeat("r", "u", "d", now_ms=start + 1)
+    assert isinstance(beat, Beat)
+    assert beat.place
+    assert (beat.now_ms, beat.adopted) == (start + 1, True)
+    assert (beat.place.username, beat.place.data, beat.place.joined_at_ms) == ("name", {"a": []}, start)
     [member] = (await b.list("r", now_ms=start + 20_000)).members
     assert (member.username, member.data, member.connections, member.joined_at_ms) == ("name", {"a": []}, 1, start)
 

@@ -225,7 +225,7 @@ def test_a_token_that_names_its_rooms_sees_them_however_many_are_larger(
     named = {"rooms": ["named-1", "nobody's", "named-2"]}
     assert guarded.get("/api/chatrooms", headers=bearer("alone", **named)) == {"rooms": seen, "total": 2}
     assert guarded.get("/api/chatrooms?limit=1", headers=bearer("alone", **named)) == {"rooms": seen[:1], "total": 2}
-    assert guarded.get("/api/chatrooms", headers=bearer(rooms=["", "named-1"]))["total"] == 1
+    assert guarded.get("/api/chatrooms", headers=bearer(rooms=["", "[*]", "team[1]", "named-1"]))["total"] == 1
     assert guarded.get("/api/chatrooms", headers=bearer(rooms=[])) == {"rooms": [], "total": 0}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from presence_engine import EmbeddedServer, PresenceEngine
+from presence_engine import EmbeddedServer, PresenceEngine, StoreUnavailable
 from tests.client.driver import Client, eventually
 from tests.server.conftest import RunningServer, Serve, go_on, refusing_writes, stop
 
@@ -158,26 +158,81 @@ def test_an_end_that_redis_hears_behind_what_took_it_back(
     stays_as(doubting, room, ["u1"] if is_in else [])
 
 
-@pytest.mark.parametrize("again", ["room:heartbeat", "join_room"])
-def test_a_join_in_doubt_keeps_its_name_and_data_through_a_loss_of_data(
-    doubting: RunningServer, stoppable: EmbeddedServer, connect: Connect, room: str, again: str
+def test_a_leave_taken_back_by_a_beat_that_was_answered_twice_over_is_not_forgotten(
+    doubting: RunningServer, stoppable: EmbeddedServer, connect: Connect, room: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What settles it names neither."""
+    """The beat was taken, but its second asking, behind the leave that was on its way, was not."""
+    connect(doubting).join(room, "u0")
+    client = connect(doubting)
+    client.join(room, "u1")
+    telling, beaten = threading.Event(), threading.Event()
+    beat = PresenceEngine.heartbeat
+
+    async def leave_in_vain(*_args: Any, **_named: Any) -> Any:
+        telling.set()
+        while not beaten.is_set():
+            await asyncio.sleep(0.01)
+        raise StoreUnavailable("away")
+
+    async def beat_once(*args: Any, **named: Any) -> Any:
+        if beaten.is_set():
+            raise StoreUnavailable("away")
+        outcome = await beat(*args, **named)
+        beaten.set()
+        return outcome
+
+    with refusing_writes(stoppable):
+        assert client.emit("leave_room", {"roomId": room})["error"]["code"] == "unavailable"
+        monkeypatch.setattr(PresenceEngine, "leave", leave_in_vain)
+        monkeypatch.setattr(PresenceEngine, "heartbeat", beat_once)
+    assert telling.wait(5)
+    assert client.emit("room:heartbeat", {"roomId": room})["error"]["code"] == "unavailable"
+    monkeypatch.undo()
+    stays_as(doubting, room, ["u0"])
+
+
+def lose_all(store: EmbeddedServer, server: RunningServer, room: str) -> None:
+    """Redis comes back empty, and is told who is here."""
+    before = server.users(room)
+    assert store.pid
+    os.kill(store.pid, signal.SIGKILL)
+    eventually(lambda: not store.owner, "the end of Redis")
+    store.start()
+    eventually(lambda: server.http.get("/readyz").status_code == 200, "readiness")
+    eventually(lambda: sorted(server.users(room)) == sorted(before), "the members' return")
+
+
+@pytest.mark.parametrize("again", [["room:heartbeat"], ["join_room"], ["join_room", "room:heartbeat"]])
+def test_a_join_in_doubt_keeps_its_name_and_data_through_a_loss_of_data(
+    doubting: RunningServer, stoppable: EmbeddedServer, connect: Connect, room: str, again: list[str]
+) -> None:
+    """What settles it names neither, nor does a second join in doubt."""
     client, record = connect(doubting), {"username": "One", "data": {"a": []}}
-    if again == "join_room":
-        client.join(room, "u1", **record)
-    else:
-        connect(doubting).join(room, "u0")
-        stop(stoppable)
-        assert client.emit("join_room", {"roomId": room, "userId": "u1", **record})["error"]["code"] == "unavailable"
-        go_on(stoppable)
-    assert eventually(lambda: client.emit(again, {"roomId": room})["ok"], "an answer")
-    before = doubting.users(room)
-    assert stoppable.pid
-    os.kill(stoppable.pid, signal.SIGKILL)
-    eventually(lambda: not stoppable.owner, "the end of Redis")
-    stoppable.start()
-    eventually(lambda: doubting.http.get("/readyz").status_code == 200, "readiness")
-    eventually(lambda: sorted(doubting.users(room)) == before, "the members' return")
+    connect(doubting).join(room, "u0")
+    stop(stoppable)
+    assert client.emit("join_room", {"roomId": room, "userId": "u1", **record})["error"]["code"] == "unavailable"
+    for event in again[:-1]:
+        assert client.emit(event, {"roomId": room})["error"]["code"] == "unavailable"
+    go_on(stoppable)
+    eventually(lambda: client.emit(again[-1], {"roomId": room})["ok"], "an answer")
+    lose_all(stoppable, doubting, room)
     member = doubting.participants(room, view="full")["users"][-1]
     assert {name: member[name] for name in record} == record
+
+
+@pytest.mark.parametrize("event", ["join_room", "room:heartbeat"])
+def test_whoever_comes_again_by_room_id_alone_keeps_its_record_through_a_loss_of_data(
+    doubting: RunningServer, stoppable: EmbeddedServer, connect: Connect, room: str, event: str
+) -> None:
+    """On the same connection, or on a new one that took the place of the old."""
+    client, record = connect(doubting), {"username": "One", "data": {"a": []}}
+    joined = client.join(room, "u1", **record)["users"][0]["joinedAt"]
+    connect(doubting).join(room, "u2")
+    if event == "room:heartbeat":
+        client.cut()
+        client = connect(doubting, auth={"userId": "u1"})
+    assert client.emit(event, {"roomId": room})["ok"]
+    lose_all(stoppable, doubting, room)
+    member = doubting.participants(room, view="full")["users"][0]
+    assert {name: member[name] for name in record} == record
+    assert (member["userId"], member["joinedAt"]) == ("u1", joined)

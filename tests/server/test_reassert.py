@@ -124,3 +124,31 @@ async def test_a_shard_that_is_away_does_not_keep_the_ends_of_others_waiting(
         while (await engine.list("room")).members[0].status != "away":
             await asyncio.sleep(0.01)
     assert partings.keep("away", "u1", "socket")
+
+
+async def test_a_wish_made_again_is_not_forgotten_with_the_one_before(
+    engine: PresenceEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another shard is slow, so that nothing of the first round is settled yet."""
+    monkeypatch.setattr("server.sockets.partings._RETRY_S", 0.01)
+    real, told, slow = engine.detach, asyncio.Event(), asyncio.Event()
+
+    async def detach(room: str, *args: Any, **named: Any) -> Any:
+        if room == "slow":
+            await slow.wait()
+        outcome = await real(room, *args, **named)
+        told.set()
+        return outcome
+
+    monkeypatch.setattr(engine, "detach", detach)
+    partings = Partings(engine, 60_000)
+    partings.part_soon("slow", "u1", "socket")
+    partings.part_soon("room", "u1", "socket")
+    await told.wait()
+    doubted = partings.keep("room", "u1", "socket")
+    await engine.join("room", "u1", "socket")
+    partings.part_soon("room", "u1", "socket", doubted)
+    slow.set()
+    async with asyncio.timeout(5):
+        while (await engine.list("room")).members[0].status != "away":
+            await asyncio.sleep(0.01)

@@ -16,7 +16,7 @@
 -- ARGV[6] bounds text capacity,connections,rooms: most users here, live connections of the user here, rooms of the user; 0, empty = no bound
 -- ARGV[7] mode word join; adopt: only where the user is already present; a joinedAt in ms: join as of then, after a loss of data
 -- ARGV[8] now_ms ms empty = the clock of Redis
--- RETURNS {"joined"|"rejoined", joinedAt, epoch, seq, count, connections, now}
+-- RETURNS {"joined"|"rejoined", joinedAt, epoch, seq, count, connections, now}, and where it adopts id, name, data
 -- RETURNS {"due"} sweep first | {"full", count} | {"limited", "connections"|"rooms"} a bound of the user
 -- RETURNS {"absent", reason} adopt found nobody; why, when still known
 -- REPEAT renews the deadline, announces nothing
@@ -105,3 +105,4 @@ end
 --- @include change
 --- @include expiry
 return (before and 'rejoined\30' or 'joined\30') .. joined_at .. '\30' .. position
+  .. (mode == 'adopt' and '\30' .. shown or '')
