@@ -114,6 +114,18 @@ test('changes of a board that began again ask for it, at most every 2 s', async 
   assert.deepEqual([board.view.version, board.view.state.itemGroups], [4, { a: 's' }]);
 });
 
+test('a board that went back, as Redis lost its last second, is shown as it is', async (t) => {
+  const { socket, board } = await enter(t, { 'request-retro-state': { ok: true } });
+  socket.say('retro-state:b1', whole(4, { itemPositions: { a: { x: 1, y: 1 } } }));
+  socket.say('item-position-update:b1', { itemId: 'a', position: { x: 9, y: 9 }, version: 5 });
+  socket.say('retro-state:b1', whole(4, { itemPositions: { a: { x: 1, y: 1 } } }));
+  assert.deepEqual([board.view.state.itemPositions.a.x, socket.of('request-retro-state').length], [9, 1]);
+  socket.say('retro-state:b1', whole(4, { itemPositions: { a: { x: 1, y: 1 } } }));
+  assert.equal(board.view.state.itemPositions.a.x, 1);
+  socket.say('item-position-update:b1', { itemId: 'a', position: { x: 5, y: 5 }, version: 5 });
+  assert.equal(board.view.state.itemPositions.a.x, 5, 'the version counts again');
+});
+
 test('section by section: every sender says its event', async (t) => {
   const { socket, board } = await enter(t);
   board.requestState();

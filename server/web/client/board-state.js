@@ -32,7 +32,8 @@ export function applyBoard(state, { type, body }) {
 
 function takeWhole(state, body) {
   const version = body.version ?? 0;
-  if (!state.awaited && version < state.board.version) return state;
+  // Late, or Redis has lost what we know: only an answer of its own tells.
+  if (!state.awaited && version < state.board.version) return { ...state, stale: true };
   const board = { ...emptyBoard(), ...body, version };
   // Action items come without a version: whether the whole state is before or after them only a second one tells.
   const stale = state.held.some(({ type }) => type === 'action-items-update');
