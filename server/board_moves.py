@@ -33,7 +33,7 @@ class BoardMoves:
 
     async def move(self, retro: str, move: Move) -> tuple[BoardPosition, int] | BoardFull:
         """Write a move, at the end of its window, or at once when it ends a drag; return where the board stood then,
-        and the version of the item's move that was written: this one, or a later one of the same window.
+        and the version of the move, or the one before it where another of the window took its place.
 
         The move must have been checked. Raises StoreUnavailable when the write fails.
         """
@@ -49,7 +49,10 @@ class BoardMoves:
         if isinstance(outcome, BoardFull):
             return outcome
         version = outcome.versions[list(window.moves).index(item)]
-        return BoardFull(len(window.moves)) if version is None else (outcome.position, version)
+        if version is None:
+            return BoardFull(len(window.moves))
+        # Whoever had its own place under the version of another's would take what is told of that for known.
+        return outcome.position, version if window.moves[item] is move else version - 1
 
     async def flush(self, retro: str) -> None:
         """Write what was collected so far, at once. A failure is told to those who moved, not here."""

@@ -194,6 +194,10 @@ def test_request_retro_state_goes_to_the_caller_only(server: RunningServer, sit:
     assert two.events("retro-state") == []
 
 
+def moved(board: str, item: str, x: int) -> dict[str, Any]:
+    return {"retroId": board, "itemId": item, "position": {"x": x, "y": 0}, "source": "drag"}
+
+
 def test_what_is_dragged_is_written_before_the_state_is_read(server: RunningServer, sit: Sit) -> None:
     one = sit(server)
     one.client.shout("item-position-update", {"retroId": one.board, "itemId": "i", "position": {"x": 1, "y": 2}})
@@ -206,8 +210,7 @@ def test_t2_10_a_drag_is_folded_and_its_end_never_lost(server: RunningServer, si
     one, two = sit(server, "u1"), sit(server, "u2")
     numbers = []
     for x in range(60):
-        body = {"retroId": one.board, "itemId": "i", "position": {"x": x, "y": 0}, "source": "drag"}
-        numbers.append(one.client.send("item-position-update", body))
+        numbers.append(one.client.send("item-position-update", moved(one.board, "i", x)))
         time.sleep(1 / 240)
     stop = one.move("i", 999, source="drag-stop")
     answers = [one.client.answer(number) for number in numbers]
@@ -221,6 +224,16 @@ def test_t2_10_a_drag_is_folded_and_its_end_never_lost(server: RunningServer, si
     assert told == list(range(1, stop["version"] + 1))
     assert len(told) < 30
     assert stored(server, one.board)["itemPositions"] == {"i": {"x": 999, "y": 0}}
+
+
+def test_of_two_who_drag_one_item_at_once_only_the_last_is_told_its_version(server: RunningServer, sit: Sit) -> None:
+    """The first has its own place on the screen, and would take what is told of the other's for known."""
+    one, two = sit(server, "u1"), sit(server, "u2")
+    sent = {x: by.client.send("item-position-update", moved(by.board, "i", x)) for x, by in ((1, one), (2, two))}
+    versions = {1: one.client.answer(sent[1])["version"], 2: two.client.answer(sent[2])["version"]}
+    last = max(versions, key=lambda x: versions[x])
+    told = one.wait("item-position-update", lambda body: body["version"] == versions[last])
+    assert (told["position"]["x"], versions[3 - last]) == (last, versions[last] - 1)
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
