@@ -72,11 +72,15 @@ class Node:
         self._breaks_seen = self.engine.store.breaks
         self._task = asyncio.create_task(self._run(), name="presence-node")
 
-    async def stop(self) -> None:
-        """Give up the lease. The caller has detached its connections: they end with their grace."""
+    async def stop(self, *, retire: bool = True) -> None:
+        """Give up the lease. The caller has detached its connections: they end with their grace.
+
+        retire=False: it has not, or not all; the lease lapses, and what is left is reaped as of a dead node.
+        """
         await end_tasks(task for task in (self._task, self._recovery, *self._reaping.values()) if task)
         with contextlib.suppress(StoreUnavailable):
-            await self._retire(self.engine.node, self.name)
+            if retire:
+                await self._retire(self.engine.node, self.name)
 
     async def _run(self) -> None:
         while True:

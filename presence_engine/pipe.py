@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+import socket
+import struct
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -85,6 +87,7 @@ class Pipe:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await connection.connect()
+            _keep_nothing(connection)
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
@@ -132,6 +135,8 @@ class Pipe:
                 future.exception()  # a caller who is gone must not make the loop complain
         if connection is not None:
             self.breaks += 1
+            if (transport := _transport(connection)) is not None:
+                transport.abort()
             closing = asyncio.ensure_future(connection.disconnect(nowait=True))
             closing.add_done_callback(lambda done: done.cancelled() or done.exception())
 
@@ -149,6 +154,23 @@ async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
         for task in pending:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=0.1)
+
+
+def _transport(connection: AbstractConnection) -> asyncio.WriteTransport | None:
+    """redis-py shows neither its transport nor its socket."""
+    writer = connection._writer
+    return None if writer is None else writer.transport
+
+
+def _keep_nothing(connection: AbstractConnection) -> None:
+    """Let whatever ends the connection, this process' death too, drop what was not sent.
+
+    A kernel goes on delivering it else, for minutes: after a partition, behind what its callers have done since.
+    """
+    transport = _transport(connection)
+    sock = transport.get_extra_info("socket") if transport else None
+    if sock is not None and sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _reason(error: BaseException) -> str:

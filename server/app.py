@@ -209,7 +209,7 @@ class PresenceServer:
         """
         if not self._ready:
             return
-        self._ready = False
+        self._ready, self.presence.stopping = False, True
         body = {"message": "The server is restarting", "timestamp": int(time.time() * 1000)}
         sessions = list(self.sessions.values())
         self.sockets.send_many("server:restarting", body, sessions)
@@ -230,7 +230,8 @@ class PresenceServer:
             yield
         finally:
             await self.say_goodbye()
-            await self.node.stop()
+            # A lease that is not given up lapses, and whoever lives reaps what Redis was not told.
+            await self.node.stop(retire=await self.presence.finish())
             await self.sweeper.stop()
             await self.chat_trimmer.stop()
             await self.chat_fanout.close()

@@ -134,8 +134,9 @@ class Authoriser:
         fresh = self.identity_of(token)
         if session.identity is not None and not session.identity.same_user(fresh):
             raise Refusal("forbidden", "the token belongs to another user")
-        if not all(self.allows(fresh, "join", room) for room in session.rooms):
-            raise Refusal("forbidden", "the token does not open every room this socket is in; leave those first")
+        opened = all(self.allows(fresh, "join", room) for room in session.rooms)
+        if not opened or not all(self.allows(fresh, "watch", room) for room in session.watching):
+            raise Refusal("forbidden", "the token does not open every room this socket is in or watches")
         session.identity = fresh
 
     def bearer(self, headers: Mapping[str, str]) -> Identity | None:

@@ -48,24 +48,29 @@ class Told:
         return None if known is None or known[0] > room.message_count else known
 
 
-async def missed(chat: ChatEngine, told: Told) -> list[ChatChange]:
-    """Return the changes that have not been told, each room's in order. Raises StoreUnavailable.
+async def missed(chat: ChatEngine, told: Told) -> tuple[list[ChatChange], dict[str, int]]:
+    """Return the changes that have not been told, each room's in order, and the read marks their rooms are told with.
+    Raises StoreUnavailable.
 
     Compared are the 1,000 rooms that were active last; of each at most the newest 200 messages are brought. Clients see
     by the seq that there were more.
     """
     changes: list[ChatChange] = []
+    marks: dict[str, int] = {}
     cursor, compared = None, 0
     while compared < _ROOMS_COMPARED:
         page = await chat.rooms(limit=_ROOMS_AT_ONCE, cursor=cursor)
         parts = await asyncio.gather(*(_missed_of(chat, room, told.of(room), told.since_ms) for room in page.rooms))
         # The room that was active first comes first.
         changes[:0] = [change for part in reversed(parts) for change in part]
+        for room, part in zip(page.rooms, parts, strict=True):
+            if part or told.of(room):
+                marks[room.room_id] = room.read_seq
         compared += len(page.rooms)
         cursor = page.cursor
         if cursor is None:
             break
-    return changes
+    return changes, marks
 
 
 async def _missed_of(

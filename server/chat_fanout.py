@@ -6,7 +6,8 @@ gone. Nothing of a room's content is kept here, only how far the rooms heard of 
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import structlog
@@ -206,7 +207,7 @@ class ChatFanout:
         while True:
             losses = self._losses
             try:
-                changes = await missed(self._chat, self._told)
+                changes, marks = await missed(self._chat, self._told)
             except StoreUnavailable:
                 await asyncio.sleep(_AGAIN_S)
                 continue
@@ -216,10 +217,15 @@ class ChatFanout:
         log.info("chat: the feed is back", missed=len(changes))
         for change in changes:
             self._in_order(change)
-        self._release()
+        self._release(marks)
 
-    def _release(self) -> None:
+    def _release(self, marks: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Announce what was held. marks: the read marks that what was missed has been told with, by room."""
         held, self._held = self._held or [], None
         for change in held:
-            if isinstance(change, RoomRead) or not self._told.knows(change.message):
+            if isinstance(change, RoomRead):
+                known = change.read_seq <= marks.get(change.room_id, -1)
+            else:
+                known = self._told.knows(change.message)
+            if not known:
                 self._in_order(change)

@@ -139,7 +139,7 @@ class Fanout:
         local = self._rooms.get(room)
         if local is None or not local.watchers.pop(session.sid, None):
             return
-        if session.sid not in local.members:
+        if session.sid not in local.members and not session.is_in_or_coming(room):
             await self._release(session, local)
 
     async def _release(self, session: Session, local: LocalRoom) -> None:

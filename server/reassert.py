@@ -58,7 +58,7 @@ class Reassert:
 
     async def _depart(self, session: Session, room: str) -> None:
         """What Redis was told before it went away it may have lost with its last second."""
-        if session.identity is None or room in session.rooms:
+        if session.identity is None or session.is_in_or_coming(room):
             return
         if session.closed:
             await self._engine.detach(room, session.identity.user, session.sid)

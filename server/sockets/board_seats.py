@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from presence_engine import BoardEngine, BoardSnapshot, InvalidInput, PresenceEngine, canonical_id
+from presence_engine import Absent, BoardEngine, BoardSnapshot, InvalidInput, PresenceEngine, canonical_id
 from server import payloads, wire
 from server.auth import Authoriser
 from server.board_fanout import BoardFanout, room_of
@@ -138,7 +138,9 @@ class BoardSeats:
         membership, now_s = session.rooms[room], time.monotonic()
         if session.identity and (now_s - membership.beat_at_s) * 1000 >= self._settings.heartbeat_interval_ms:
             membership.beat_at_s = now_s
-            await self._engine.heartbeat(room, session.identity.user, session.sid, adopt=False)
+            if isinstance(await self._engine.heartbeat(room, session.identity.user, session.sid, adopt=False), Absent):
+                # As for any beat that finds nobody: it takes a place of the user's, or is told.
+                await self._presence.heartbeat(session, {"roomId": room})
 
     async def emit(self, session: Session, event: str, body: Any) -> None:
         await self._sockets.emit(event, body, to=session.sid, namespace=session.namespace)

@@ -46,15 +46,24 @@ class ForceLeave:
         its socket hears of it, unless it has joined again since.
         """
         session = self._sessions.get(entry.connection)
+        if session is not None and room in session.joining:
+            # Which of the two was first is known with the join's answer.
+            session.joining[room].append((entry, change))
+            return
         membership = session.rooms.get(room) if session else None
         if session is None or membership is None or membership.is_younger_than(change.epoch, change.seq):
             return
         self.removed(session, room, entry.reason, json.loads(entry.message_json) if entry.message_json else None)
 
+    def joined(self, session: Session, room: str) -> None:
+        """A join is over, whatever came of it: what was heard meanwhile counts now."""
+        for entry, change in session.joining.pop(room, ()):
+            self.put_out(room, entry, change)
+
     def removed(self, session: Session, room: str, reason: str, message: str | None = None) -> None:
         """A socket that is a member here is none in Redis: tell it."""
         if reason == "left":
-            self._spawn(self._left_elsewhere(session, room))
+            self._spawn(self._left_elsewhere(session, room, session.rooms.pop(room).given))
         else:
             self.tell(session, room, session.rooms[room].given, reason, message)
 
@@ -78,14 +87,13 @@ class ForceLeave:
 
     async def _tell_later(self, session: Session, room: str, given: str | int) -> None:
         await asyncio.sleep(_OVERTAKING_S)
-        if room in session.told and room not in session.rooms and not session.closed:
+        if room in session.told and room not in session.ever_joined and not session.closed:
             await self._deliver(session, room, given, "not_in_room", None, was_member=False)
 
     async def _deliver(
         self, session: Session, room: str, given: str | int, reason: str, message: str | None, *, was_member: bool
     ) -> None:
-        if was_member:
-            # The join of one that was no member may be on its way, and has entered already.
+        if was_member and not session.is_in_or_coming(room):
             await self.fanout.exit(session, room)
         body = {
             "roomId": given,
@@ -110,14 +118,12 @@ class ForceLeave:
 
     def _closes(self, session: Session) -> bool:
         policy = self._settings.force_disconnect
-        return policy == "always" or (policy == "last-room" and not session.rooms)
+        return policy == "always" or (policy == "last-room" and not session.rooms and not session.joining)
 
-    async def _left_elsewhere(self, session: Session, room: str) -> None:
-        membership = session.rooms.pop(room, None)
-        if membership is None:
-            return
-        await self.fanout.exit(session, room)
-        body = {"roomId": membership.given, "left": True}
+    async def _left_elsewhere(self, session: Session, room: str, given: str | int) -> None:
+        if not session.is_in_or_coming(room):
+            await self.fanout.exit(session, room)
+        body = {"roomId": given, "left": True}
         await self._sockets.emit("room:left", body, to=session.sid, namespace=session.namespace)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

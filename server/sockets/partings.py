@@ -73,6 +73,11 @@ class Partings:
         """The connection is in use again; return the wish that it goes, where there was one."""
         return self._unheard.pop((room, user, connection), None)
 
+    async def finish(self) -> bool:
+        """Tell all at once, for the last time; return whether Redis has heard of all."""
+        await self._end(dict(self._unheard))
+        return not self._unheard
+
     def _start(self) -> None:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._repeat(), name="partings")

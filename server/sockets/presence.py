@@ -51,6 +51,7 @@ class PresenceEvents:
         self._following, self._force_leave = following, force_leave
         self._partings = Partings(engine, settings.grace_ping_timeout_ms)
         self._recovering, self._restore = recovering, restore
+        self.stopping = False
         self.on_refreshed: Callable[[Session], None] | None = None
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -71,6 +72,7 @@ class PresenceEvents:
         if identity is None:
             raise Refusal("invalid_input", "userId is missing", field="userId")
         membership = Membership(wire.echo(wanted.roomId), 0, wanted.username or identity.username, wanted.data)
+        session.joining.setdefault(room, [])
         try:
             self._authoriser.check_room(identity, "join", room)
             self._authoriser.check_rooms_of(session, room)
@@ -79,9 +81,9 @@ class PresenceEvents:
             in_doubt = room not in session.rooms
             doubted = self._partings.keep(room, identity.user, session.sid)
             membership.keep(session.rooms.get(room) or (doubted.membership if doubted else None))
-            outcome = await self._admit(room, identity, session.sid, wanted)
+            outcome = await self._admit(session, room, identity, wanted)
             if doubted and await doubted.was_on_its_way():
-                outcome = await self._admit(room, identity, session.sid, wanted)
+                outcome = await self._admit(session, room, identity, wanted)
             membership.joined_at_ms = outcome.joined_at_ms
             membership.joined_at = (outcome.position.epoch, outcome.position.seq)
             session.rooms[room] = membership
@@ -91,7 +93,11 @@ class PresenceEvents:
                 await self._partings.undo_join(room, identity.user, session.sid, rejoined=outcome.rejoined)
                 raise Refusal("not_in_room", "the socket closed while it joined")
             page = await self._engine.list(room, limit=FIRST_PAGE)
+            self._force_leave.joined(session, room)
+            if session.rooms.get(room) is not membership:
+                raise Refusal("not_in_room", "the connection was put out while it joined")
         except BaseException as error:
+            self._force_leave.joined(session, room)
             refused = isinstance(error, (Refusal, InvalidInput))
             if doubted and refused:
                 self._partings.part_soon(room, identity.user, session.sid, doubted)
@@ -121,9 +127,10 @@ class PresenceEvents:
             parting = Parting(leaves=leaves, membership=membership or left)
             self._partings.part_soon(room, session.identity.user, session.sid, parting)
 
-    async def _admit(self, room: str, identity: Identity, connection: str, wanted: payloads.JoinRoom) -> Joined:
-        username = wanted.username or identity.username
-        outcome = await self._engine.join(room, identity.given, connection, username=username, data=wanted.data)
+    async def _admit(self, session: Session, room: str, identity: Identity, wanted: payloads.JoinRoom) -> Joined:
+        # A name of the handshake's is for the first time: it may have been changed since.
+        username = wanted.username or (None if room in session.rooms else identity.username)
+        outcome = await self._engine.join(room, identity.given, session.sid, username=username, data=wanted.data)
         if isinstance(outcome, Full):
             raise Refusal("room_full", f"the room takes no more than {outcome.count} users")
         if isinstance(outcome, Limited) and outcome.bound == "rooms":
@@ -163,29 +170,19 @@ class PresenceEvents:
         if identity is None:
             return self._force_leave.refuse_beat(session, room, given, None)
         self._authoriser.check_room(identity, "heartbeat", room)
-        doubted, outcome = self._partings.keep(room, identity.user, session.sid), None
+        if room not in session.rooms:
+            session.joining.setdefault(room, [])
         try:
-            beat = await self._engine.heartbeat(room, identity.user, session.sid)
-            if doubted and await doubted.was_on_its_way():
-                beat = await self._engine.heartbeat(room, identity.user, session.sid)
-            outcome = beat
+            outcome = await self._beat(session, room, given, identity)
+            if isinstance(outcome, Beat) and outcome.place:
+                await self._come_back(session, room, given, outcome.place)
         finally:
-            if doubted and not isinstance(outcome, Beat):
-                self._partings.part_soon(room, identity.user, session.sid, doubted)
-        if isinstance(outcome, Absent) and outcome.reason is None and room in session.rooms and self._recovering():
-            await self._restore(session, room)
-            outcome = await self._engine.heartbeat(room, identity.user, session.sid)
+            self._force_leave.joined(session, room)
         if isinstance(outcome, Absent):
+            if self.stopping:
+                raise StoreUnavailable("this server stops: it has put its connections into grace")
             return self._force_leave.refuse_beat(session, room, given, outcome.reason)
-        if outcome.place:
-            await self._come_back(session, room, given, outcome.place)
-        elif doubted:
-            # Redis has what was not acknowledged, or was to go: it is acknowledged now, with who is there, or goes.
-            self._partings.part_soon(room, identity.user, session.sid, doubted)
-            was = doubted.membership
-            known = {"username": was.username, "data": was.data} if was else {}
-            await self.join(session, {"roomId": given, **known})
-        elif room in session.rooms:
+        if room in session.rooms:
             session.rooms[room].beat_at_s = time.monotonic()
         else:
             # Put out since Redis took the beat: who is told so must not be there by another beat.
@@ -194,6 +191,30 @@ class PresenceEvents:
         body: Answer = {"timestamp": outcome.now_ms, "ttl": self._engine.settings.rules(room).ttl_ms}
         await self._emit(session, "room:heartbeat:ack", {"roomId": given, **body})
         return {**body, "adopted": True} if outcome.adopted else body
+
+    async def _beat(self, session: Session, room: str, given: str | int, identity: Identity) -> Beat | Absent:
+        """Beat, and settle what is in doubt: a join or leave that was not acknowledged, or what Redis has lost."""
+        was_member, outcome = room in session.rooms, None
+        doubted = self._partings.keep(room, identity.user, session.sid)
+        try:
+            beat = await self._engine.heartbeat(room, identity.user, session.sid)
+            if doubted and await doubted.was_on_its_way():
+                beat = await self._engine.heartbeat(room, identity.user, session.sid)
+            outcome = beat
+        finally:
+            # A beat whose answer is lost may have been let in, too.
+            if (doubted and not isinstance(outcome, Beat)) or (outcome is None and not was_member):
+                self._partings.part_soon(room, identity.user, session.sid, doubted)
+        if isinstance(outcome, Absent) and outcome.reason is None and room in session.rooms and self._recovering():
+            await self._restore(session, room)
+            return await self._engine.heartbeat(room, identity.user, session.sid)
+        if doubted and isinstance(outcome, Beat) and not outcome.place:
+            # Redis has what was not acknowledged, or was to go: it is acknowledged now, with who is there, or goes.
+            self._partings.part_soon(room, identity.user, session.sid, doubted)
+            was = doubted.membership
+            known = {"username": was.username, "data": was.data} if was else {}
+            await self.join(session, {"roomId": given, **known})
+        return outcome
 
     async def _come_back(self, session: Session, room: str, given: str | int, place: Joined) -> None:
         """An adopting beat put this socket back into the room."""
@@ -207,8 +228,9 @@ class PresenceEvents:
             await self._fanout.exit(session, room)
             await self._partings.part([room], session.identity.user, session.sid)
             raise Refusal("not_in_room", "the socket closed while it came back")
-        membership = Membership(given, place.joined_at_ms, place.username, place.data)
-        session.rooms.setdefault(room, membership).beat_at_s = time.monotonic()
+        at = (place.position.epoch, place.position.seq)
+        membership = Membership(given, place.joined_at_ms, place.username, place.data, joined_at=at)
+        session.rooms.setdefault(room, membership).joined_at = at
         session.ever_joined.add(room)
         session.told.discard(room)
         self._fanout.add(session, room, given)
@@ -247,6 +269,10 @@ class PresenceEvents:
         if self.on_refreshed:
             self.on_refreshed(session)
         return {}
+
+    async def finish(self) -> bool:
+        """Tell Redis once more who is gone; return whether it has heard of all."""
+        return await self._partings.finish()
 
     async def closed(self, session: Session, reason: str) -> None:
         """A socket ended: all its rooms go into grace, in one round trip."""

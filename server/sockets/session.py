@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from presence_engine import Change, ConnectionOut
 from server.limits import TokenBucket
 
 
@@ -44,12 +45,20 @@ class Membership:
 
     def is_younger_than(self, epoch: str, seq: int) -> bool:
         """Whether the join came after that change, so that what the change removed was an earlier one."""
-        return self.joined_at[0] == epoch and self.joined_at[1] >= seq
+        return _order(*self.joined_at) >= _order(epoch, seq)
+
+
+def _order(epoch: str, seq: int) -> tuple[int, int]:
+    """Epochs are times of birth: a room that was empty in between has a later one."""
+    return int(epoch or "0", 16), seq
 
 
 @dataclass(slots=True)
 class Session:
-    """One connected socket. closed: its end has been seen; whatever finishes later must undo itself."""
+    """One connected socket. closed: its end has been seen; whatever finishes later must undo itself.
+
+    joining: the rooms it is coming into, and what was heard meanwhile of an end of this connection there.
+    """
 
     sid: str
     namespace: str
@@ -59,4 +68,9 @@ class Session:
     ever_joined: set[str] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
     watching: set[str] = field(default_factory=set)
+    joining: dict[str, list[tuple[ConnectionOut, Change]]] = field(default_factory=dict)
     closed: bool = False
+
+    def is_in_or_coming(self, room: str) -> bool:
+        """Whether it is a member here, or will be by a join that is under way."""
+        return room in self.rooms or room in self.joining

@@ -22,7 +22,9 @@ local user, now = '', ARGV[3]
 --- @include room
 local now_text = string.format('%d', now)
 if not epoch and redis.call('ZCARD', DEADLINES) == 0 then
+  -- Its keys have expired by themselves, with nobody there to sweep.
   redis.call('ZREM', DUE, ROOM)
+  redis.call('ZREM', ROOMS, ROOM)
   return 'clear\30-1\30' .. now_text
 end
 --- @include birth
