@@ -95,6 +95,14 @@ async def test_two_sweepers_remove_each_connection_once(lua: Lua) -> None:
     assert sorted(users) == sorted(f"u{n}" for n in range(150))
 
 
+async def test_a_room_whose_keys_expired_unswept_is_off_every_list(lua: Lua) -> None:
+    """Nobody was there for two lives: `due` and `rooms` may outlive it by other rooms."""
+    await lua.join()
+    await lua.redis.delete(*(lua.key(name) for name in await lua.dump() if name.startswith("room:r:")))
+    assert await lua.run("sweep") == ["clear", -1, lua.clock.now_ms]
+    assert not {"due", "rooms"} & set(await lua.dump())
+
+
 async def test_clear_raises_the_bound_to_the_earliest_deadline(lua: Lua) -> None:
     await lua.join()
     now = lua.clock.advance(5000)

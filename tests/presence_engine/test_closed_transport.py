@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 import uvloop
@@ -54,5 +55,37 @@ def test_a_feed_goes_on(plain_url: str, prefix: str) -> None:
             await engine.join("b", "u", "c")
             assert b"u" in await asyncio.wait_for(got.get(), 5)
             await feed.close()
+
+    run(work)
+
+
+def test_what_was_not_sent_is_dropped_with_its_connection(plain_url: str, prefix: str) -> None:
+    """A kernel that went on delivering it would do so behind what its callers have done since: the end is a reset."""
+
+    async def work() -> None:
+        ends: asyncio.Queue[str] = asyncio.Queue()
+
+        async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                while data := await reader.read(1 << 16):
+                    writer.write(data)
+                ends.put_nowait("end")
+            except ConnectionResetError:
+                ends.put_nowait("reset")
+            writer.close()
+
+        async def wire(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            store = await asyncio.open_unix_connection(unquote(urlsplit(plain_url).path))
+            await asyncio.gather(carry(reader, store[1]), carry(store[0], writer))
+
+        async with await asyncio.start_server(wire, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            url = f"redis://127.0.0.1:{port}/0"
+            async with PresenceEngine(url, settings=EngineSettings(prefix=prefix)) as engine:
+                assert (await engine.count("r")).count == 0
+                [pipe] = engine.store._topology.pipes()
+                pipe._fail(StoreUnavailable("late"))
+                assert await asyncio.wait_for(ends.get(), 5) == "reset"
+                assert (await engine.count("r")).count == 0
 
     run(work)

@@ -357,6 +357,15 @@ def test_a_refresh_by_another_token_is_refused(guarded: RunningServer, connect: 
     assert client.emit("room:heartbeat", {"roomId": ROOM})["ok"] is True
 
 
+def test_a_refreshed_token_must_open_what_is_watched(guarded: RunningServer, connect: Connect) -> None:
+    client = connect(guarded, auth={"token": token("u1")})
+    assert client.emit("room:watch", {"roomIds": ["watched-1"]})["ok"] is True
+    less = {"token": token("u1", rooms=["other-*"])}
+    assert client.emit("auth:refresh", less)["error"]["code"] == "forbidden"
+    assert client.emit("room:unwatch", {"roomIds": ["watched-1"]})["ok"] is True
+    assert client.emit("auth:refresh", less)["ok"] is True
+
+
 def test_data_and_reasons_reach_members_only(guarded: RunningServer, connect: Connect) -> None:
     """A watcher and a reader of names see neither `data` nor why somebody left."""
     member = connect(guarded, auth={"token": token("m")})

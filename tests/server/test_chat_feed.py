@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import redis
 
@@ -168,6 +169,24 @@ async def test_what_was_missed_is_told_in_order_and_once(engine: PresenceEngine,
     for change in found:
         memory.note(change)
     assert (await missed(chat, memory))[0] == []
+
+
+async def test_a_mark_that_was_held_does_not_take_back_a_later_count(engine: PresenceEngine, chat: ChatEngine) -> None:
+    """It was moved while the feed was away, and a message followed before the missed was read: one is unread."""
+    outbox = Outbox()
+    fanout = ChatFanout(engine, chat, {"s1": session()}, outbox, everybody)
+    await fanout.start()
+    room = (await chat.post(IncomingMessage(phone="62820", content_text="one"))).room_id
+    await until(lambda: len(outbox.sent) == 2)
+    fanout._lost()
+    await chat.read(room)
+    await chat.post(IncomingMessage(phone="62820", content_text="two"))
+    await until(lambda: len(fanout._held or ()) == 2)
+    await fanout._catch_up()
+    told = [(event, msgspec.json.decode(bytes(body))) for event, body in outbox.sent[2:]]
+    assert [body["unread_count"] for event, body in told if event == "room:unread"] in ([], [1])
+    assert [body["content_text"] for event, body in told if event == "new_message"] == ["two"]
+    await fanout.close()
 
 
 async def test_a_long_absence_is_bounded_and_the_count_is_set_right(engine: PresenceEngine, chat: ChatEngine) -> None:
