@@ -79,16 +79,24 @@ class FollowEvents:
             self._authoriser.check_room(session.identity, "watch", room)
         if len(session.watching | set(rooms)) > FIRST_PAGE:
             raise Refusal("invalid_input", f"roomIds may hold at most {FIRST_PAGE} rooms at a time", field="roomIds")
-        for room, given in rooms.items():
-            session.watching.add(room)
-            await self._fanout.watch(session, room, given)
-        counts = await self._engine.counts(rooms)
+        added = set(rooms) - session.watching
+        try:
+            for room, given in rooms.items():
+                session.watching.add(room)
+                await self._fanout.watch(session, room, given)
+            counts = await self._engine.counts(rooms)
+        except BaseException:
+            for room in added:
+                await self._stop_watching(session, room)
+            raise
         return {"rooms": [{"roomId": given, **wire.position(counts[room])} for room, given in rooms.items()]}
 
     async def unwatch(self, session: Session, payload: Any) -> Answer:
         wanted = read(payloads.WatchRooms, payload)
         for given in wanted.roomIds:
-            room = canonical_id(given, "roomIds")
-            session.watching.discard(room)
-            await self._fanout.unwatch(session, room)
+            await self._stop_watching(session, canonical_id(given, "roomIds"))
         return {"roomIds": [wire.echo(given) for given in wanted.roomIds]}
+
+    async def _stop_watching(self, session: Session, room: str) -> None:
+        session.watching.discard(room)
+        await self._fanout.unwatch(session, room)

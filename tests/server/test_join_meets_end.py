@@ -175,6 +175,23 @@ async def test_a_room_that_is_unwatched_as_it_is_joined_goes_on(engine: Presence
     await fanout.close()
 
 
+def test_a_watch_that_was_refused_watches_nothing(
+    stage: RunningServer, connect: Connect, room: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unreadable(*_args: Any, **_named: Any) -> Any:
+        raise StoreUnavailable("not now")
+
+    watcher, both = connect(stage), [room, f"{room}-2"]
+    assert watcher.emit("room:watch", {"roomIds": [room]})["ok"] is True
+    monkeypatch.setattr(PresenceEngine, "counts", unreadable)
+    assert watcher.emit("room:watch", {"roomIds": both})["error"]["code"] == "unavailable"
+    monkeypatch.undo()
+    for name in reversed(both):
+        connect(stage).join(name, "u1")
+    assert watcher.wait("room:count", lambda body: body["count"] == 1)["roomId"] == room
+    assert {body["roomId"] for body in watcher.events("room:count")} == {room}
+
+
 def test_a_changed_name_stays_through_a_repeated_join(stage: RunningServer, connect: Connect, room: str) -> None:
     client = connect(stage, auth={"userId": "u1", "username": "Ada"})
     client.join(room)
