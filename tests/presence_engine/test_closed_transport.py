@@ -75,7 +75,9 @@ def test_what_was_not_sent_is_dropped_with_its_connection(plain_url: str, prefix
             writer.close()
 
         async def wire(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            store = await asyncio.open_unix_connection(unquote(urlsplit(plain_url).path))
+            to = urlsplit(plain_url)
+            unix, tcp = asyncio.open_unix_connection, asyncio.open_connection
+            store = await (unix(unquote(to.path)) if to.scheme == "unix" else tcp(to.hostname, to.port))
             await asyncio.gather(carry(reader, store[1]), carry(store[0], writer))
 
         async with await asyncio.start_server(wire, "127.0.0.1", 0) as server:
