@@ -71,7 +71,7 @@ class PresenceEvents:
         identity = self._authoriser.identify(session, wanted.userId, wanted.username)
         if identity is None:
             raise Refusal("invalid_input", "userId is missing", field="userId")
-        membership = Membership(wire.echo(wanted.roomId), 0, wanted.username or identity.username, wanted.data)
+        membership = Membership(wire.echo(wanted.roomId), 0, wanted.username, wanted.data)
         session.joining.setdefault(room, [])
         try:
             self._authoriser.check_room(identity, "join", room)
@@ -81,9 +81,12 @@ class PresenceEvents:
             in_doubt = room not in session.rooms
             doubted = self._partings.keep(room, identity.user, session.sid)
             membership.keep(session.rooms.get(room) or (doubted.membership if doubted else None))
-            outcome = await self._admit(session, room, identity, wanted)
+            membership.username = membership.username or identity.username
+            # Of a member only what it names now: another tab may have changed the rest.
+            says = wanted if room in session.rooms else membership
+            outcome = await self._admit(room, identity, session.sid, says)
             if doubted and await doubted.was_on_its_way():
-                outcome = await self._admit(session, room, identity, wanted)
+                outcome = await self._admit(room, identity, session.sid, says)
             membership.joined_at_ms = outcome.joined_at_ms
             membership.joined_at = (outcome.position.epoch, outcome.position.seq)
             session.rooms[room] = membership
@@ -127,10 +130,10 @@ class PresenceEvents:
             parting = Parting(leaves=leaves, membership=membership or left)
             self._partings.part_soon(room, session.identity.user, session.sid, parting)
 
-    async def _admit(self, session: Session, room: str, identity: Identity, wanted: payloads.JoinRoom) -> Joined:
-        # A name of the handshake's is for the first time: it may have been changed since.
-        username = wanted.username or (None if room in session.rooms else identity.username)
-        outcome = await self._engine.join(room, identity.given, session.sid, username=username, data=wanted.data)
+    async def _admit(
+        self, room: str, identity: Identity, connection: str, says: payloads.JoinRoom | Membership
+    ) -> Joined:
+        outcome = await self._engine.join(room, identity.given, connection, username=says.username, data=says.data)
         if isinstance(outcome, Full):
             raise Refusal("room_full", f"the room takes no more than {outcome.count} users")
         if isinstance(outcome, Limited) and outcome.bound == "rooms":

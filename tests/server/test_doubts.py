@@ -225,8 +225,10 @@ def test_whoever_comes_again_by_room_id_alone_keeps_its_record_through_a_loss_of
     doubting: RunningServer, stoppable: EmbeddedServer, connect: Connect, room: str, event: str
 ) -> None:
     """On the same connection, or on a new one that took the place of the old."""
-    client, record = connect(doubting), {"username": "One", "data": {"a": []}}
-    joined = client.join(room, "u1", **record)["users"][0]["joinedAt"]
+    client = connect(doubting, auth={"userId": "u1", "username": "At first"})
+    record = {"username": "One", "data": {"a": []}}
+    joined = client.join(room, "u1", **{**record, "username": "Once"})["users"][0]["joinedAt"]
+    assert client.emit("room:update", {"roomId": room, "username": "One"})["ok"]
     connect(doubting).join(room, "u2")
     if event == "room:heartbeat":
         client.cut()
