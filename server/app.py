@@ -56,6 +56,8 @@ from server.sockets.expiry import TokenExpiry
 from server.sockets.following import FollowEvents
 from server.sockets.force_leave import ForceLeave
 from server.sockets.gateway import Gateway
+from server.sockets.heartbeat import Heartbeats
+from server.sockets.partings import Partings
 from server.sockets.presence import PresenceEvents
 from server.sockets.session import Session
 from server.sockets.transport import Codec, LocalManager, SocketServer
@@ -103,10 +105,10 @@ class PresenceServer:
         )
         self.user_sockets = UserSockets(settings.max_user_connections)
         self.expiry = TokenExpiry(self.sockets, settings.token_grace_ms)
-        self.force_leave = ForceLeave(settings, self.engine.settings, self.sockets, self.sessions, self.engine.now_ms)
-        self.fanout = Fanout(self.engine, settings, self.sockets.send_many, self.force_leave.put_out)
-        self.force_leave.fanout = self.fanout
-        reassert = Reassert(self.engine, self.sessions, self.force_leave)
+        force_leave = ForceLeave(settings, self.engine.settings, self.sockets, self.sessions, self.engine.now_ms)
+        self.fanout = Fanout(self.engine, settings, self.sockets.send_many, force_leave.put_out)
+        force_leave.fanout = self.fanout
+        reassert = Reassert(self.engine, self.sessions, force_leave)
         self.fanout.on_exit = reassert.departed
         self.node = Node(
             self.engine,
@@ -115,19 +117,23 @@ class PresenceServer:
             on_condemned=reassert.condemned,
             on_recovered=reassert.recovered,
         )
+        partings = Partings(self.engine, settings.grace_ping_timeout_ms)
         following = FollowEvents(self.engine, settings, self.fanout, self.authoriser)
         self.presence = PresenceEvents(
+            self.engine, settings, self.sockets, self.fanout, self.authoriser, following, force_leave, partings
+        )
+        self.presence.on_refreshed = self.expiry.watch
+        self.heartbeats = Heartbeats(
             self.engine,
-            settings,
             self.sockets,
             self.fanout,
             self.authoriser,
-            following,
-            self.force_leave,
-            lambda: self.node.recovering,
-            reassert.restore,
+            force_leave,
+            partings,
+            self.presence,
+            self.node,
+            reassert,
         )
-        self.presence.on_refreshed = self.expiry.watch
         boards = BoardEngine(self.engine.store, self.engine.keys, settings.board_ttl_ms)
         self.board_view = BoardView(self.engine, boards)
         self.board_fanout = BoardFanout(boards, self.fanout.feed, self.sockets.send_burst, self.board_view.whole)
@@ -140,6 +146,7 @@ class PresenceServer:
             self.board_fanout,
             self.board_view,
             self.presence,
+            self.heartbeats,
             self.authoriser,
         )
         rules = ChatRules(max_messages=settings.chat_max_messages, max_age_ms=settings.chat_max_age_ms)
@@ -157,6 +164,7 @@ class PresenceServer:
         self._ready = False
         handlers = {
             **self.presence.handlers(),
+            **self.heartbeats.handlers(),
             **following.handlers(),
             **BoardEvents(boards, self.seats, self.authoriser).handlers(),
             **ChatEvents(self.chat, self.chat_fanout, self.presence, self.authoriser).handlers(),
@@ -209,7 +217,7 @@ class PresenceServer:
         """
         if not self._ready:
             return
-        self._ready, self.presence.stopping = False, True
+        self._ready, self.heartbeats.stopping = False, True
         body = {"message": "The server is restarting", "timestamp": int(time.time() * 1000)}
         sessions = list(self.sessions.values())
         self.sockets.send_many("server:restarting", body, sessions)

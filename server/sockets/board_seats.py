@@ -17,6 +17,7 @@ from server.payloads import read
 from server.refusals import Refusal, refusal_of
 from server.settings import Settings
 from server.sockets.gateway import Answer, Handler
+from server.sockets.heartbeat import Heartbeats
 from server.sockets.presence import PresenceEvents
 from server.sockets.session import Session
 from server.sockets.transport import SocketServer
@@ -34,10 +35,12 @@ class BoardSeats:
         fanout: BoardFanout,
         view: BoardView,
         presence: PresenceEvents,
+        heartbeats: Heartbeats,
         authoriser: Authoriser,
     ) -> None:
         self._engine, self._boards, self._settings, self._sockets = engine, boards, settings, sockets
-        self._fanout, self._view, self._presence, self._authoriser = fanout, view, presence, authoriser
+        self._fanout, self._view, self._authoriser = fanout, view, authoriser
+        self._presence, self._heartbeats = presence, heartbeats
         self.moves = BoardMoves(boards)
         self._opening: dict[str, asyncio.Task[None]] = {}
 
@@ -140,7 +143,7 @@ class BoardSeats:
             membership.beat_at_s = now_s
             if isinstance(await self._engine.heartbeat(room, session.identity.user, session.sid, adopt=False), Absent):
                 # As for any beat that finds nobody: it takes a place of the user's, or is told.
-                await self._presence.heartbeat(session, {"roomId": room})
+                await self._heartbeats.heartbeat(session, {"roomId": room})
 
     async def emit(self, session: Session, event: str, body: Any) -> None:
         await self._sockets.emit(event, body, to=session.sid, namespace=session.namespace)
