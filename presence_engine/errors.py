@@ -23,8 +23,12 @@ class InvalidInput(PresenceError):
     """An argument breaks its rule. `field` is its name on the wire (camelCase)."""
 
     def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field} {message}")
+        # Its arguments are what it is made of again, in another process.
+        super().__init__(field, message)
         self.field = field
+
+    def __str__(self) -> str:
+        return " ".join(self.args)
 
 
 class TooLarge(InvalidInput):

@@ -12,7 +12,8 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import MovedError
 
 from presence_engine.errors import StoreUnavailable
-from presence_engine.pipe import CONNECTION_ERRORS, end_tasks
+from presence_engine.pipe import CONNECTION_ERRORS
+from presence_engine.tasks import end_tasks
 from presence_engine.topology import Topology
 
 Handler = Callable[[bytes], None]

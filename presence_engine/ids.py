@@ -19,13 +19,14 @@ def canonical_id(value: object, field: str) -> str:
     if isinstance(value, str):
         if not (value.isascii() and value.isprintable() and 0 < len(value) <= MAX_ID_BYTES):
             _check_text(value, field)
-        return value
+        # A member of an enumeration is text, but would be written by its name.
+        return value if type(value) is str else str.__str__(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         if abs(value) > MAX_SAFE_INTEGER:
             raise InvalidInput(field, "must lie within ±(2^53−1) as an integer; send larger ids as strings")
-        return str(value)
+        return str(int(value))
     raise InvalidInput(field, "must be a string of 1–128 UTF-8 bytes or an integer")
 
 

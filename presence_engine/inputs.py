@@ -7,6 +7,7 @@ import msgspec
 
 from presence_engine.errors import InvalidInput, TooLarge
 from presence_engine.ids import canonical_id
+from presence_engine.settings import MAX_MS
 
 MAX_PAGE: Final = 1000
 MAX_NAME_BYTES: Final = 128
@@ -62,6 +63,14 @@ def data_json(data: dict[str, Any] | None) -> str:
     if len(text.encode()) > MAX_DATA_BYTES:
         raise TooLarge("data", f"must have at most {MAX_DATA_BYTES} bytes as JSON")
     return text
+
+
+def checked_ms(value: int, field: str, *, since_epoch: bool = False) -> int:
+    """Raise InvalidInput naming `field` unless it is a whole number of milliseconds, 0 to some three hundred years."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_MS:
+        since = " since the epoch" if since_epoch else ""
+        raise InvalidInput(field, f"must be whole milliseconds{since}, 0 to {MAX_MS}")
+    return value
 
 
 def checked_limit(limit: int, least: int) -> int:

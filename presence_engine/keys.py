@@ -42,11 +42,15 @@ class ChatKeys(NamedTuple):
 
 
 class Keyspace:
-    """Keys of one deployment: `partitions` hash tags `{0}` … `{n-1}`, each one cluster slot."""
+    """Keys of one deployment: `partitions` hash tags `{0}` … `{n-1}`, each one cluster slot.
 
-    def __init__(self, partitions: int = 1, prefix: str = PREFIX) -> None:
+    database: its number in Redis, whose channels know no databases.
+    """
+
+    def __init__(self, partitions: int = 1, prefix: str = PREFIX, database: int = 0) -> None:
         self.partitions = partitions
         self.prefix = prefix
+        self._feed = f"feed@{database}" if database else "feed"
         self.room = lru_cache(maxsize=8192)(self._room)
         self.board = lru_cache(maxsize=8192)(self._board)
 
@@ -60,7 +64,7 @@ class Keyspace:
         stem = self.stem(self.partition_of(room))
         base = f"{stem}room:{room}:"
         return RoomKeys(
-            f"{base}deadlines", f"{base}members", f"{base}roster", f"{stem}due", f"{stem}rooms", stem, f"{base}feed"
+            f"{base}deadlines", f"{base}members", f"{base}roster", f"{stem}due", f"{stem}rooms", stem, base + self._feed
         )
 
     def due(self, partition: int) -> str:
@@ -70,7 +74,7 @@ class Keyspace:
         return f"{self.stem(partition)}rooms"
 
     def nodes(self, part: str) -> str:
-        """The nodes have a slot of their own: `leases`, `condemned`, `gone`, `retired`."""
+        """The nodes have a slot of their own: `leases`, `condemned`, `gone`, `retired`, `layout`."""
         return f"{self.prefix}:{{nodes}}:{part}"
 
     def users(self, partition: int) -> str:
@@ -86,13 +90,13 @@ class Keyspace:
         """Boards are looked for as `retro:room:state:*`, so only a prefix of one's own goes in front of that."""
         space = "" if self.prefix == PREFIX else f"{self.prefix}:"
         base = f"{space}retro:room:state:{{{self.partition_of(retro)}}}:{retro}:"
-        return BoardKeys(*(base + part for part in BoardKeys._fields))
+        return BoardKeys(*(base + part for part in (*BoardKeys._fields[:-1], self._feed)))
 
     def chat_room(self, room: str) -> ChatKeys:
         stem = f"{self.stem(self.partition_of(room))}chat:"
         base = f"{stem}room:{room}:"
         return ChatKeys(
-            f"{base}state", f"{base}messages", f"{base}unseen", f"{stem}activity", f"{stem}oldest", f"{stem}feed"
+            f"{base}state", f"{base}messages", f"{base}unseen", f"{stem}activity", f"{stem}oldest", stem + self._feed
         )
 
     def chat_once(self, room: str, source: str) -> str:
@@ -106,4 +110,4 @@ class Keyspace:
         return f"{self.stem(partition)}chat:oldest"
 
     def chat_feed(self, partition: int) -> str:
-        return f"{self.stem(partition)}chat:feed"
+        return f"{self.stem(partition)}chat:{self._feed}"

@@ -11,7 +11,7 @@ from presence_engine import replies
 from presence_engine.engine import PresenceEngine, new_node_id
 from presence_engine.errors import StoreUnavailable
 from presence_engine.models import Lease
-from presence_engine.pipe import end_tasks
+from presence_engine.tasks import end_tasks
 
 _RENEWALS_A_LEASE: Final = 3
 _RETRY_S: Final = 0.5
@@ -142,8 +142,8 @@ class Node:
 
     def _look_for_deadlines(self, *, has_others: bool) -> None:
         """A node that stops by itself leaves deadlines of grace behind that no sweeper but its own was told of."""
-        if (has_others or self._had_others) and self.engine.on_deadline:
-            self.engine.on_deadline(0)
+        if has_others or self._had_others:
+            self.engine.expect(0)
         self._had_others = has_others
 
     def _is_steady(self) -> bool:

@@ -2,85 +2,133 @@
 
 import asyncio
 import math
+import os
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final
+from weakref import WeakSet
 
 from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from presence_engine.errors import StoreUnavailable
+from presence_engine.errors import ConfigurationError, StoreUnavailable
+from presence_engine.tasks import end_tasks
 
 # The last two say that a connection was closed by the time something is written to it: uvloop's way, and redis-py's
 # when its reader was the first to notice.
 CONNECTION_ERRORS: Final = (RedisError, OSError, RuntimeError, AttributeError)
+Connect = Callable[[], AbstractConnection]
+
+# How often within the timeout it is looked whether replies come.
+_LOOKS: Final = 8
+# A call that waits behind others, while replies come, may take so many timeouts.
+_PATIENCE: Final = 4
+
+_lines: Final[WeakSet["_Line"]] = WeakSet()
+
+
+def _leave_to_parent() -> None:
+    """A connection of before a fork is the parent's."""
+    for line in _lines:
+        line.ended = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 class Pipe:
     """One connection that many callers share: commands go out in the order they were called, replies come back
     likewise.
 
-    Nothing is ever sent twice. When the connection breaks, or a reply is `timeout_ms` late, every call under way fails
-    with StoreUnavailable (what was sent may have been carried out) and the next call connects anew.
+    Nothing is ever sent twice. When the connection breaks, or replies stay out for `timeout_ms`, every call under way
+    fails with StoreUnavailable (what was sent may have been carried out) and the next call connects anew. A call from
+    another loop, or after a fork, connects anew too; ConfigurationError while the loop of before still runs.
     """
 
-    def __init__(self, make_connection: Callable[[], AbstractConnection], timeout_ms: int) -> None:
+    def __init__(self, make_connection: Connect, timeout_ms: int) -> None:
         self._make_connection = make_connection
         self._timeout_s = timeout_ms / 1000
-        self._connection: AbstractConnection | None = None
-        self._waiting: list[tuple[bytes, asyncio.Future[Any]]] = []
-        self._in_flight: deque[tuple[asyncio.Future[Any], float]] = deque()
-        self._wake = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
-        self._writer: asyncio.Task[None] | None = None
+        self._line: _Line | None = None
         self.breaks = 0
 
     def call(self, *command: Any) -> "asyncio.Future[Any]":
         """Send one command; the future brings its reply, raises redis' ResponseError, or StoreUnavailable."""
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((pack_command(command), future))
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write(), name="redis-pipe-writer")
+        loop, line = asyncio.get_running_loop(), self._line
+        if line is None or line.ended or line.loop is not loop:
+            if line is not None and not line.ended:
+                _leave(line)
+            line = self._line = _Line(self._make_connection, self._timeout_s, self._broke)
+        return line.call(pack_command(command))
+
+    def _broke(self) -> None:
+        self.breaks += 1
+
+    async def close(self) -> None:
+        """Close the connection; calls under way fail. The pipe may be used again, in another loop too."""
+        line = self._line
+        if line is None or line.ended:
+            return
+        if line.loop is not asyncio.get_running_loop():
+            _leave(line)
+        else:
+            line.end(StoreUnavailable("the connection to Redis was closed"))
+            await end_tasks(line.tasks)
+        self._line = None
+
+
+class _Line:
+    """One connection, from its making to its end."""
+
+    def __init__(self, make_connection: Connect, timeout_s: float, on_broken: Callable[[], None]) -> None:
+        _lines.add(self)
+        self.loop = asyncio.get_running_loop()
+        self.ended = False
+        self.connection: AbstractConnection | None = None
+        self._make_connection, self._timeout_s, self._on_broken = make_connection, timeout_s, on_broken
+        self._waiting: list[tuple[bytes, asyncio.Future[Any]]] = []
+        # With each future the look that its command was sent after.
+        self._in_flight: deque[tuple[asyncio.Future[Any], int]] = deque()
+        self._look = 0
+        self._wake = asyncio.Event()
+        self.tasks = [self.loop.create_task(self._write(), name="redis-pipe-writer")]
+
+    def call(self, packed: bytes) -> "asyncio.Future[Any]":
+        future: asyncio.Future[Any] = self.loop.create_future()
+        self._waiting.append((packed, future))
         self._wake.set()
         return future
 
     async def _write(self) -> None:
         try:
             connection = await self._connect()
-            if self._is_replaced():
+            # Making a connection can swallow a cancellation, and so can sending.
+            if self.ended:
                 await connection.disconnect(nowait=True)
                 return
-            self._connection = connection
+            self.connection = connection
             # Lateness is `_watch`'s to notice: with a timeout of its own the connection makes a task for every write.
             connection.socket_timeout = None
-            self._tasks = [
-                asyncio.create_task(self._read(connection), name="redis-pipe-reader"),
-                asyncio.create_task(self._watch(), name="redis-pipe-watch"),
+            self.tasks += [
+                self.loop.create_task(self._read(connection), name="redis-pipe-reader"),
+                self.loop.create_task(self._watch(), name="redis-pipe-watch"),
             ]
             while True:
                 await self._wake.wait()
-                if self._is_replaced():
-                    return
                 self._wake.clear()
                 batch, self._waiting = self._waiting, []
-                sent_at = asyncio.get_running_loop().time()
-                self._in_flight.extend((future, sent_at) for _, future in batch)
+                if not batch:
+                    return
+                look = self._look
+                self._in_flight.extend((future, look) for _, future in batch)
                 packed = b"".join([command for command, _ in batch])
                 await connection.send_packed_command(packed, check_health=False)
         except CONNECTION_ERRORS as error:
-            if not self._is_replaced():
-                self._fail(StoreUnavailable(f"Redis is out of reach: {_reason(error)}"))
-
-    def _is_replaced(self) -> bool:
-        """The pipe failed, and this writer lives on: making a connection and sending can swallow a cancellation.
-
-        Such a writer would take calls from its successor, and send them where nobody reads the replies.
-        """
-        return self._writer is not asyncio.current_task()
+            self.end(StoreUnavailable(f"Redis is out of reach: {_reason(error)}"))
 
     async def _connect(self) -> AbstractConnection:
         connection = self._make_connection()
@@ -108,52 +156,56 @@ class Pipe:
                 else:
                     future.set_result(reply)
         except (RedisError, OSError, IndexError) as error:
-            self._fail(StoreUnavailable(f"the connection to Redis broke: {_reason(error)}"))
+            self.end(StoreUnavailable(f"the connection to Redis broke: {_reason(error)}"))
 
     async def _watch(self) -> None:
-        """A server that hangs, or a network that swallows, is noticed by the age of the oldest call."""
-        clock = asyncio.get_running_loop().time
-        while True:
-            oldest = self._in_flight[0][1] if self._in_flight else clock()
-            late_s = clock() - oldest - self._timeout_s
-            if late_s >= 0:
-                return self._fail(StoreUnavailable(f"Redis did not answer within {self._timeout_s:g} s"))
-            await asyncio.sleep(min(-late_s, self._timeout_s) if self._in_flight else self._timeout_s / 4)
+        """A server that hangs, or a network that swallows, is noticed by the first in line standing still.
 
-    def _fail(self, error: StoreUnavailable) -> None:
-        connection, self._connection = self._connection, None
+        Counted in looks, not read from a clock: in a loop that stood still itself replies wait to be read.
+        """
+        first: tuple[asyncio.Future[Any], int] | None = None
+        since = 0
+        while not self.ended:
+            await asyncio.sleep(self._timeout_s / _LOOKS)
+            self._look += 1
+            before, first = first, self._in_flight[0] if self._in_flight else None
+            if first is None or first is not before:
+                since = self._look
+            elif self._look - since >= _LOOKS or self._look - first[1] > _PATIENCE * _LOOKS:
+                self.end(StoreUnavailable(f"Redis did not answer within {self._timeout_s:g} s"))
+
+    def end(self, error: StoreUnavailable) -> None:
+        """Fail every call under way, and drop the connection."""
+        if self.ended:
+            return
+        self.ended = True
         calls = [future for future, _ in self._in_flight] + [future for _, future in self._waiting]
         self._in_flight.clear()
         self._waiting.clear()
-        for task in (*self._tasks, self._writer):
-            if task is not None and task is not asyncio.current_task():
+        # A writer that did not hear of its cancellation ends by having nothing to write.
+        self._wake.set()
+        for task in self.tasks:
+            if task is not asyncio.current_task():
                 task.cancel()
-        self._writer, self._tasks = None, []
         for future in calls:
             if not future.done():
                 future.set_exception(error)
                 future.exception()  # a caller who is gone must not make the loop complain
+        connection, self.connection = self.connection, None
         if connection is not None:
-            self.breaks += 1
+            self._on_broken()
             if (transport := _transport(connection)) is not None:
                 transport.abort()
             closing = asyncio.ensure_future(connection.disconnect(nowait=True))
             closing.add_done_callback(lambda done: done.cancelled() or done.exception())
 
-    async def close(self) -> None:
-        """Close the connection; calls under way fail. The pipe may be used again."""
-        tasks = [task for task in (*self._tasks, self._writer) if task is not None]
-        self._fail(StoreUnavailable("the connection to Redis was closed"))
-        await end_tasks(tasks)
 
-
-async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel until they end: code in between may swallow a cancellation that meets its own completion."""
-    pending = set(tasks)
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=0.1)
+def _leave(line: _Line) -> None:
+    """End a line of another loop there, when that loop runs again. Raises ConfigurationError while it does."""
+    if line.loop.is_running():
+        raise ConfigurationError("this engine is in use in another event loop: make one engine for each")
+    if not line.loop.is_closed():
+        line.loop.call_soon_threadsafe(line.end, StoreUnavailable("the engine went on in another event loop"))
 
 
 def _transport(connection: AbstractConnection) -> asyncio.WriteTransport | None:
@@ -177,6 +229,6 @@ def _reason(error: BaseException) -> str:
     """What to tell without repeating an address that may hold a password."""
     if isinstance(error, AuthenticationError):
         return "it refuses the user name or password"
-    if isinstance(error, (RedisConnectionError, OSError)) and str(error):
+    if isinstance(error, (RedisConnectionError, ResponseError, OSError)) and str(error):
         return str(error).splitlines()[0]
     return type(error).__name__

@@ -8,12 +8,20 @@ import msgspec
 from presence_engine.errors import ConfigurationError
 
 MAX_SLACK_MS: Final = 120_000
+# Some three hundred years: what scripts reckon with stays a whole number.
+MAX_MS: Final = 10**13
+MAX_PARTITIONS: Final = 16_384
+
+
+def _check(name: str, value: object, least: int, most: int = 2**31 - 1) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ConfigurationError(f"{name} must be an integer from {least} to {most}, not {value!r}")
 
 
 class RoomRules(msgspec.Struct, frozen=True):
     """How long and how many in one room.
 
-    ttl_ms: life of a connection without a heartbeat. grace_ms: life after an abrupt disconnect, 0 = none.
+    ttl_ms: life of a connection without a heartbeat, at least 1. grace_ms: life after an abrupt disconnect, 0 = none.
     capacity: most users, 0 = no bound. inactivity_message: what an expired user is told, None = the usual text.
     """
 
@@ -23,9 +31,9 @@ class RoomRules(msgspec.Struct, frozen=True):
     inactivity_message: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("ttl_ms", "grace_ms", "capacity"):
-            if getattr(self, name) < (1 if name == "ttl_ms" else 0):
-                raise ConfigurationError(f"{name} is out of range: {getattr(self, name)}")
+        _check("ttl_ms", self.ttl_ms, 1, MAX_MS)
+        _check("grace_ms", self.grace_ms, 0, MAX_MS)
+        _check("capacity", self.capacity, 0)
 
     @property
     def slack_ms(self) -> int:
@@ -53,3 +61,12 @@ class EngineSettings(msgspec.Struct, frozen=True):
     sweep_interval_ms: int = 30_000
     max_user_connections: int = 0
     max_user_rooms: int = 0
+
+    def __post_init__(self) -> None:
+        _check("partitions", self.partitions, 1, MAX_PARTITIONS)
+        _check("timeout_ms", self.timeout_ms, 1)
+        _check("sweep_interval_ms", self.sweep_interval_ms, 1)
+        _check("max_user_connections", self.max_user_connections, 0)
+        _check("max_user_rooms", self.max_user_rooms, 0)
+        if not isinstance(self.prefix, str) or not self.prefix or set(self.prefix) & {"{", "}"}:
+            raise ConfigurationError(f"prefix must be text without braces, not {self.prefix!r}")

@@ -6,10 +6,11 @@ from typing import Any, Final
 
 from redis.exceptions import MovedError, NoScriptError, ResponseError
 
-from presence_engine.errors import ContractBroken, StoreUnavailable
+from presence_engine.errors import ConfigurationError, ContractBroken, StoreUnavailable
 from presence_engine.feed import Feed
-from presence_engine.pipe import Pipe, end_tasks
+from presence_engine.pipe import Pipe
 from presence_engine.scripts import ScriptLibrary
+from presence_engine.tasks import SharedTask
 from presence_engine.topology import topology
 
 # A reply that comes as one text instead of an array, which costs Redis 0.5–0.8 µs more.
@@ -24,6 +25,8 @@ _NOT_NOW: Final = frozenset(
 )
 # These come from a server that is no longer the right one: only a new connection finds the right one.
 _ELSEWHERE: Final = frozenset({"READONLY", "MASTERDOWN", "CLUSTERDOWN"})
+# How the ways of Redis and Valkey begin to say, in a script and out of it, that this user of theirs may not do that.
+_NOT_ALLOWED: Final = ("No permissions", "this user has no permissions", "The user executing the script", "ACL failure")
 _ATTEMPTS: Final = 3
 
 
@@ -41,7 +44,8 @@ class Store:
         self.library = library or ScriptLibrary()
         self.timeout_ms = timeout_ms
         self._topology = topology(url, timeout_ms)
-        self._looking: asyncio.Task[None] | None = None
+        self._looking = SharedTask(self._look_again, "redis-topology")
+        self._teaching: dict[Pipe, SharedTask] = {}
         self._settling: set[asyncio.Task[None]] = set()
 
     async def run(
@@ -49,7 +53,8 @@ class Store:
     ) -> list[Any]:
         """Run the script `name` once and return its reply; `values` by argument name, `more` for a repeating last one.
 
-        Raises StoreUnavailable, or ContractBroken when the script itself fails. Only what was certainly not carried out
+        Raises StoreUnavailable, ConfigurationError when Redis does not permit its user that, or ContractBroken when the
+        script itself fails. Only what was certainly not carried out
         is sent again: a Redis that does not know the script (restart, failover, SCRIPT FLUSH, new node) is taught all
         of them first, and a Cluster that moved the slot is asked where it went.
         """
@@ -118,8 +123,7 @@ class Store:
                 raise await self._refused(name, pipe, error) from None
             except StoreUnavailable:
                 # In the background: the caller has waited long enough.
-                if self._looking is None or self._looking.done():
-                    self._looking = asyncio.create_task(self._look_again(), name="redis-topology")
+                self._looking.start()
                 raise
         raise StoreUnavailable(f"Redis cannot serve now: {last}")
 
@@ -137,6 +141,10 @@ class Store:
             if code in _ELSEWHERE:
                 await pipe.close()
             return StoreUnavailable(f"Redis cannot serve now: {error}")
+        if code == "NOAUTH" or "unauthenticated" in str(error):
+            return StoreUnavailable("Redis wants a password")
+        if code == "NOPERM" or str(error).startswith(_NOT_ALLOWED):
+            return ConfigurationError(f"this user of Redis may not do all that is needed: {error}")
         return ContractBroken(f"{name}: {error}")
 
     async def load(self) -> None:
@@ -144,6 +152,12 @@ class Store:
         await self._teach(await self._topology.pipe(""))
 
     async def _teach(self, pipe: Pipe) -> None:
+        """Load every script, once for all who find at one time that they are not known."""
+        if pipe not in self._teaching:
+            self._teaching[pipe] = SharedTask(lambda: self._load_all(pipe), "redis-scripts")
+        await self._teaching[pipe].done()
+
+    async def _load_all(self, pipe: Pipe) -> None:
         scripts = list(self.library.values())
         try:
             shas = await asyncio.gather(*(pipe.call("SCRIPT", "LOAD", script.source) for script in scripts))
@@ -162,6 +176,11 @@ class Store:
             raise StoreUnavailable(f"Redis refuses {command[0]}: {error}") from None
 
     @property
+    def database(self) -> int:
+        """The number of the database, 0 on a Cluster."""
+        return self._topology.database
+
+    @property
     def breaks(self) -> int:
         """How often a connection has been lost so far: after each, Redis may be another, or have forgotten."""
         return sum(pipe.breaks for pipe in self._topology.pipes())
@@ -170,6 +189,5 @@ class Store:
         return Feed(self._topology, on_lost=on_lost, on_restored=on_restored, timeout_ms=self.timeout_ms)
 
     async def close(self) -> None:
-        if self._looking:
-            await end_tasks([self._looking])
+        await self._looking.end()
         await self._topology.close()

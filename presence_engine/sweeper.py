@@ -7,7 +7,7 @@ from typing import Final
 
 from presence_engine.engine import PresenceEngine
 from presence_engine.errors import StoreUnavailable
-from presence_engine.pipe import end_tasks
+from presence_engine.tasks import end_tasks
 
 _RETRY_S: Final = 0.5
 _LEAST_SLEEP_S: Final = 0.005
@@ -39,15 +39,21 @@ class Sweeper:
         await self.stop()
 
     def start(self) -> None:
-        """Begin, in the running loop."""
-        self.engine.on_deadline = self.nudge
-        self._task = asyncio.create_task(self._run(), name="presence-sweeper")
+        """Begin, in the running loop, unless it has begun."""
+        loop = asyncio.get_running_loop()
+        if self._task is not None and not self._task.done() and self._task.get_loop() is loop:
+            return
+        self._wake = asyncio.Event()
+        if self.nudge not in self.engine.on_deadline:
+            self.engine.on_deadline.append(self.nudge)
+        self._task = loop.create_task(self._run(), name="presence-sweeper")
 
     async def stop(self) -> None:
         """End; a sweep under way may have been carried out."""
-        self.engine.on_deadline = None
-        if self._task:
+        if self._task is not None:
+            self.engine.on_deadline.remove(self.nudge)
             await end_tasks([self._task])
+            self._task = None
 
     def nudge(self, deadline_ms: int) -> None:
         """A deadline was set, perhaps earlier than the planned visit."""

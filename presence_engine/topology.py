@@ -2,12 +2,12 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from redis.asyncio import Redis
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.connection import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
@@ -15,16 +15,19 @@ from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
 from presence_engine.errors import ConfigurationError, StoreUnavailable
-from presence_engine.pipe import Pipe, end_tasks
+from presence_engine.pipe import Connect, Pipe
+from presence_engine.tasks import SharedTask
 
-Connect = Callable[[], AbstractConnection]
 Place = tuple[str, int]
 
+_DATABASE: Final = re.compile(r"^/?\d*/?$")
 _HOST: Final = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::(\d+))?$")
 
 
 class Topology(Protocol):
-    """What a Store asks of the servers behind it."""
+    """What a Store asks of the servers behind it. database: its number there."""
+
+    database: int
 
     async def pipe(self, key: str) -> Pipe:
         """The pipe to the server of `key`."""
@@ -51,9 +54,10 @@ class Topology(Protocol):
 class OneServer:
     """A single Redis, or whichever server a pool connects to (a Sentinel's master)."""
 
-    def __init__(self, make_connection: Connect, timeout_ms: int, finders: Sequence[Redis] = ()) -> None:
-        self._make_connection, self._finders = make_connection, finders
-        self._pipe = Pipe(make_connection, timeout_ms)
+    def __init__(self, pool: ConnectionPool, timeout_ms: int, finders: Sequence[Redis] = ()) -> None:
+        self.database = int(pool.connection_kwargs.get("db") or 0)
+        self._make_connection, self._finders = pool.make_connection, finders
+        self._pipe = Pipe(pool.make_connection, timeout_ms)
 
     async def pipe(self, key: str) -> Pipe:
         return self._pipe
@@ -81,11 +85,13 @@ class OneServer:
 class Cluster:
     """A Redis Cluster: a map of slots, read from any node that answers, and a pipe a node."""
 
+    database = 0
+
     def __init__(self, seeds: Sequence[Place], options: dict[str, Any], timeout_ms: int) -> None:
         self._seeds, self._options, self._timeout_ms = seeds, options, timeout_ms
         self._slots: list[tuple[int, int, Place]] = []
         self._pipes: dict[Place, Pipe] = {}
-        self._refreshing: asyncio.Task[None] | None = None
+        self._refreshing = SharedTask(self._refresh, "redis-slots")
 
     async def pipe(self, key: str) -> Pipe:
         if not self._slots:
@@ -108,8 +114,7 @@ class Cluster:
         return tuple(self._pipes.values())
 
     async def close(self) -> None:
-        if self._refreshing:
-            await end_tasks([self._refreshing])
+        await self._refreshing.end()
         await asyncio.gather(*(pipe.close() for pipe in self._pipes.values()))
 
     async def refresh(self) -> None:
@@ -117,9 +122,7 @@ class Cluster:
 
         Raises StoreUnavailable when no node answers.
         """
-        if self._refreshing is None or self._refreshing.done():
-            self._refreshing = asyncio.create_task(self._refresh())
-        await asyncio.shield(self._refreshing)
+        await self._refreshing.done()
 
     async def _refresh(self) -> None:
         last: Exception = StoreUnavailable("no node of the cluster answers")
@@ -175,11 +178,13 @@ def topology(url: str, timeout_ms: int) -> Topology:
     try:
         if scheme == "redis+sentinel":
             pool = _sentinel_pool(url, common, timeout_ms)
-            return OneServer(pool.make_connection, timeout_ms, pool.sentinel_manager.sentinels)
+            return OneServer(pool, timeout_ms, pool.sentinel_manager.sentinels)
         if scheme == "redis+cluster":
             places, credentials, _ = _parts(url, 6379)
             return Cluster(places, {**common, **credentials}, timeout_ms)
-        return OneServer(ConnectionPool.from_url(url, **common).make_connection, timeout_ms)
+        if scheme in {"redis", "rediss"} and not _DATABASE.match(urlsplit(url).path):
+            raise ValueError  # which redis-py takes for database 0
+        return OneServer(ConnectionPool.from_url(url, **common), timeout_ms)
     except (ValueError, TypeError):
         raise ConfigurationError(f"the Redis URL ({scheme}://…) is not valid") from None
 

@@ -101,6 +101,7 @@ class Lua:
             "partition": room.partition, "node": self.space.node(0, str(values["node"])),
             "users": self.space.users(0),
             **{name: self.space.nodes(name) for name in ("leases", "condemned", "gone", "retired", "layout")},
+            "channel": self.space.nodes("feed"),
         }  # fmt: skip
         names = (
             script.keys

@@ -31,7 +31,8 @@ def test_a_call_fails_as_unavailable_and_the_next_connects_anew(plain_url: str, 
         async with PresenceEngine(plain_url, settings=EngineSettings(prefix=prefix)) as engine:
             [pipe] = engine.store._topology.pipes()
             for _ in range(3):
-                abort(pipe._connection)
+                assert pipe._line is not None
+                abort(pipe._line.connection)
                 with pytest.raises(StoreUnavailable):
                     await engine.count("r")
                 assert (await engine.count("r")).count == 0
@@ -86,7 +87,8 @@ def test_what_was_not_sent_is_dropped_with_its_connection(plain_url: str, prefix
             async with PresenceEngine(url, settings=EngineSettings(prefix=prefix)) as engine:
                 assert (await engine.count("r")).count == 0
                 [pipe] = engine.store._topology.pipes()
-                pipe._fail(StoreUnavailable("late"))
+                assert pipe._line is not None
+                pipe._line.end(StoreUnavailable("late"))
                 assert await asyncio.wait_for(ends.get(), 5) == "reset"
                 assert (await engine.count("r")).count == 0
 
