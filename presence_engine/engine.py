@@ -393,6 +393,27 @@ class PresenceEngine:
         parts = await asyncio.gather(*(self.store.run("presence/removals", (stem,), values) for stem in stems))
         return replies.removals_by_day(parts)
 
+    async def writing_since(self, partition: int) -> int:
+        """Tell since when (µs, its own clock) the server of a partition has been the one that writes; 0 = it does not
+        say.
+
+        After a failover or a restart it is a later time, and the last changes before it may be lost.
+        Source: lua/v1/presence/lineage.lua. O(1).
+        """
+        return replies.since(await self.store.run("presence/lineage", (self.keys.lineage(partition),), {}))
+
+    async def renew_epoch(self, room: Id, since_us: int, *, now_ms: int | None = None) -> bool:
+        """Give a room that was born before `since_us` (of `writing_since`) another epoch; return whether it was.
+
+        The changes that a failover lost had positions of their own, and whoever has seen those takes the next changes
+        for old news. In another epoch everybody sees that something is missing.
+        Source: lua/v1/presence/renew_epoch.lua. O(1).
+        """
+        values: dict[str, object] = {"room": canonical_id(room, "roomId"), "since": since_us}
+        room_id = str(values["room"])
+        reply = await self._in_room("presence/renew_epoch", room_id, self.keys.room(room_id), values, now_ms)
+        return replies.epoch_renewed(reply)
+
     async def due(self, partition: int, *, limit: int = SWEEP_LIMIT, now_ms: int | None = None) -> DueRooms:
         """Tell which rooms of a partition a sweeper should visit. limit: 1–1000. Source: lua/v1/presence/due.lua."""
         values = {"limit": inputs.checked_limit(limit, 1), "now_ms": _clock(now_ms)}

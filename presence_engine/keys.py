@@ -73,6 +73,9 @@ class Keyspace:
     def rooms(self, partition: int) -> str:
         return f"{self.stem(partition)}rooms"
 
+    def lineage(self, partition: int) -> str:
+        return f"{self.stem(partition)}lineage"
+
     def nodes(self, part: str) -> str:
         """The nodes have a slot of their own: `leases`, `condemned`, `gone`, `retired`, `layout`."""
         return f"{self.prefix}:{{nodes}}:{part}"

@@ -82,6 +82,19 @@ def updated(reply: Reply) -> models.Updated | models.Absent:
     raise _unknown(reply)
 
 
+def since(reply: Reply) -> int:
+    if word(reply) != "since":
+        raise _unknown(reply)
+    return int(reply[1])
+
+
+def epoch_renewed(reply: Reply) -> bool:
+    match word(reply):
+        case "renewed" | "kept" | "absent" as outcome:
+            return outcome == "renewed"
+    raise _unknown(reply)
+
+
 def kicked(reply: Reply) -> models.Kicked | models.Absent:
     match word(reply):
         case "kicked":

@@ -108,7 +108,7 @@ class PresenceServer:
         force_leave = ForceLeave(settings, self.engine.settings, self.sockets, self.sessions, self.engine.now_ms)
         self.fanout = Fanout(self.engine, settings, self.sockets.send_many, force_leave.put_out)
         force_leave.fanout = self.fanout
-        reassert = Reassert(self.engine, self.sessions, force_leave)
+        reassert = Reassert(self.engine, self.sessions, force_leave, lambda: self.node.recovering)
         self.fanout.on_exit = reassert.departed
         self.node = Node(
             self.engine,
@@ -118,9 +118,9 @@ class PresenceServer:
             on_recovered=reassert.recovered,
         )
         partings = Partings(self.engine, settings.grace_ping_timeout_ms)
-        following = FollowEvents(self.engine, settings, self.fanout, self.authoriser)
+        follow = FollowEvents(self.engine, settings, self.fanout, self.authoriser)
         self.presence = PresenceEvents(
-            self.engine, settings, self.sockets, self.fanout, self.authoriser, following, force_leave, partings
+            self.engine, settings, self.sockets, self.fanout, self.authoriser, follow, force_leave, partings, reassert
         )
         self.presence.on_refreshed = self.expiry.watch
         self.heartbeats = Heartbeats(
@@ -131,7 +131,6 @@ class PresenceServer:
             force_leave,
             partings,
             self.presence,
-            self.node,
             reassert,
         )
         boards = BoardEngine(self.engine.store, self.engine.keys, settings.board_ttl_ms)
@@ -165,7 +164,7 @@ class PresenceServer:
         handlers = {
             **self.presence.handlers(),
             **self.heartbeats.handlers(),
-            **following.handlers(),
+            **follow.handlers(),
             **BoardEvents(boards, self.seats, self.authoriser).handlers(),
             **ChatEvents(self.chat, self.chat_fanout, self.presence, self.authoriser).handlers(),
         }
@@ -229,6 +228,7 @@ class PresenceServer:
     @contextlib.asynccontextmanager
     async def _lifespan(self) -> AsyncIterator[None]:
         await self.engine.start()
+        await self.fanout.comparing.learn_lineages()
         await self.node.start()
         self.sweeper.start()
         await self.chat_fanout.start()

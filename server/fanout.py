@@ -16,16 +16,15 @@ from presence_engine import (
     NetChange,
     Position,
     PresenceEngine,
-    StoreUnavailable,
     decode_change,
     fold,
 )
 from server import wire
+from server.comparing import Comparing
 from server.local_room import LocalRoom, Windows, by_spelling, later, newer
 from server.sockets.session import Session
 
 _BACK_TO_DIFFS: Final = 0.8
-_RETRY_S: Final = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +48,7 @@ class Fanout:
     ) -> None:
         self._engine, self._windows, self._send, self._put_out = engine, windows, send, put_out
         self._rooms: dict[str, LocalRoom] = {}
-        self._resyncing: asyncio.Task[None] | None = None
-        self._compare_again = False
+        self.comparing = Comparing(engine, self._rooms, self._go_on_from)
         self.on_restored: list[Callable[[], None]] = []
         self.on_exit: Callable[[Session, str], None] | None = None
         self.feed: Feed = engine.open_feed(on_lost=self._feed_lost, on_restored=self._feed_restored)
@@ -250,42 +248,19 @@ class Fanout:
     def _feed_restored(self) -> None:
         for restored in self.on_restored:
             restored()
-        self._compare_again = True
-        if self._resyncing is None or self._resyncing.done():
-            self._resyncing = asyncio.create_task(self._compare_all(), name="feed-compare")
+        self.comparing.begin()
 
-    async def _compare_all(self) -> None:
-        """Compare until it is done: Redis may go away again, and so may the feed."""
-        while self._compare_again:
-            self._compare_again = False
-            try:
-                await self._compare()
-            except StoreUnavailable as error:
-                log.warning("rooms could not be compared: %s", error)
-                self._compare_again = True
-                await asyncio.sleep(_RETRY_S)
-
-    async def _compare(self) -> None:
-        """Where a room moved while the feed was away, make every member see the gap, so that it asks."""
-        rooms = list(self._rooms.values())
-        for start in range(0, len(rooms), 500):
-            part = rooms[start : start + 500]
-            before = {local.room: (local.epoch, local.received) for local in part}
-            found = await self._engine.counts([local.room for local in part])
-            for local in part:
-                at = found[local.room]
-                if before[local.room] == (at.epoch, at.seq) or before[local.room] != (local.epoch, local.received):
-                    continue
-                self._flush(local)
-                local.stand_at(at)
-                if not local.counts_mode:
-                    self._send_diff(local, local.gap())
-                self._send_counts(local)
-                self._change_mode(local)
+    def _go_on_from(self, local: LocalRoom, at: Position) -> None:
+        """Changes are missing up to `at`: make every member see the gap, so that it asks."""
+        self._flush(local)
+        local.stand_at(at)
+        if not local.counts_mode:
+            self._send_diff(local, local.gap())
+        self._send_counts(local)
+        self._change_mode(local)
 
     async def close(self) -> None:
-        if self._resyncing:
-            self._resyncing.cancel()
+        self.comparing.close()
         for local in self._rooms.values():
             if local.timer:
                 local.timer.cancel()

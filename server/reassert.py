@@ -5,7 +5,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from presence_engine import Absent, Full, Limited, PresenceEngine
 from server.sockets.force_leave import ForceLeave
@@ -23,13 +23,28 @@ log = logging.getLogger(__name__)
 class Reassert:
     """Asserts the connections of this process anew, in paced batches; a member still there causes no event."""
 
-    def __init__(self, engine: PresenceEngine, sessions: dict[str, Session], force_leave: ForceLeave) -> None:
+    def __init__(
+        self,
+        engine: PresenceEngine,
+        sessions: dict[str, Session],
+        force_leave: ForceLeave,
+        recovering: Callable[[], bool],
+    ) -> None:
         self._engine, self._sessions, self._force_leave = engine, sessions, force_leave
-        self._departed: deque[tuple[Session, str]] = deque(maxlen=_DEPARTED_MOST)
+        self._recovering = recovering
+        # With each place whether the socket had ended: else it left, or was put out.
+        self._departed: deque[tuple[Session, str, bool]] = deque(maxlen=_DEPARTED_MOST)
 
     def departed(self, session: Session, room: str) -> None:
         """A socket is out of a room. The last are remembered: a Redis that fails over may forget that they are."""
-        self._departed.append((session, room))
+        self._departed.append((session, room, session.closed))
+
+    async def puts_back(self, session: Session, room: str) -> bool:
+        """Whether a member whom Redis does not know is one that it has lost. It is looked after then: ask again."""
+        if room not in session.rooms or not self._recovering():
+            return False
+        await self.restore(session, room)
+        return True
 
     async def recovered(self) -> None:
         """Redis was away: a connection it lost joins again with its first joinedAt, one that was removed is told.
@@ -48,19 +63,23 @@ class Reassert:
         return [(session, room) for session in list(self._sessions.values()) for room in list(session.rooms)]
 
     @staticmethod
-    async def _each(
-        places: Sequence[tuple[Session, str]], assert_one: Callable[[Session, str], Awaitable[None]]
-    ) -> None:
+    async def _each(places: Sequence[Any], assert_one: Callable[..., Awaitable[None]]) -> None:
+        """Do it for each place; what one of them raises is raised when all others are done."""
         log.info("asserting %d connections", len(places))
+        failed: list[BaseException] = []
         for start in range(0, len(places), _BATCH):
-            await asyncio.gather(*(assert_one(session, room) for session, room in places[start : start + _BATCH]))
+            asserted = (assert_one(*place) for place in places[start : start + _BATCH])
+            outcomes = await asyncio.gather(*asserted, return_exceptions=True)
+            failed += (outcome for outcome in outcomes if outcome is not None)
             await asyncio.sleep(_PACE_S)
+        if failed:
+            raise failed[0]
 
-    async def _depart(self, session: Session, room: str) -> None:
+    async def _depart(self, session: Session, room: str, broke_off: bool) -> None:
         """What Redis was told before it went away it may have lost with its last second."""
         if session.identity is None or session.is_in_or_coming(room):
             return
-        if session.closed:
+        if broke_off:
             await self._engine.detach(room, session.identity.user, session.sid)
         else:
             await self._engine.leave(room, session.identity.user, session.sid)
@@ -75,7 +94,7 @@ class Reassert:
             await assert_one(session, room, membership)
             if session.rooms.get(room) is membership:
                 return
-            await self._depart(session, room)
+            await self._depart(session, room, session.closed)
 
     async def _put_back(self, session: Session, room: str, membership: Membership) -> None:
         identity = session.identity

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from presence_engine import Absent, Beat, Joined, Node, PresenceEngine, StoreUnavailable, canonical_id
+from presence_engine import Absent, Beat, Joined, PresenceEngine, StoreUnavailable, canonical_id
 from server import payloads, wire
 from server.auth import Authoriser
 from server.fanout import Fanout
@@ -31,12 +31,11 @@ class Heartbeats:
         force_leave: ForceLeave,
         partings: Partings,
         presence: PresenceEvents,
-        node: Node,
         reassert: Reassert,
     ) -> None:
         self._engine, self._sockets, self._fanout, self._authoriser = engine, sockets, fanout, authoriser
-        self._force_leave, self._partings, self._presence = force_leave, partings, presence
-        self._node, self._reassert = node, reassert
+        self._force_leave, self._partings = force_leave, partings
+        self._presence, self._reassert = presence, reassert
         self.stopping = False
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -86,8 +85,7 @@ class Heartbeats:
             # A beat whose answer is lost may have been let in, too.
             if (doubted and not isinstance(outcome, Beat)) or (outcome is None and not was_member):
                 self._partings.part_soon(room, identity.user, session.sid, doubted)
-        if isinstance(outcome, Absent) and outcome.reason is None and room in session.rooms and self._node.recovering:
-            await self._reassert.restore(session, room)
+        if isinstance(outcome, Absent) and outcome.reason is None and await self._reassert.puts_back(session, room):
             return await self._engine.heartbeat(room, identity.user, session.sid)
         if doubted and isinstance(outcome, Beat) and not outcome.place:
             # Redis has what was not acknowledged, or was to go: it is acknowledged now, with who is there, or goes.

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from presence_engine import (
@@ -20,6 +21,7 @@ from server import payloads, wire
 from server.auth import Authoriser
 from server.fanout import Fanout
 from server.payloads import read
+from server.reassert import Reassert
 from server.refusals import Refusal
 from server.settings import Settings
 from server.sockets.following import FIRST_PAGE, FollowEvents
@@ -43,10 +45,12 @@ class PresenceEvents:
         following: FollowEvents,
         force_leave: ForceLeave,
         partings: Partings,
+        reassert: Reassert,
     ) -> None:
         self._engine, self._settings, self._sockets = engine, settings, sockets
         self._fanout, self._authoriser = fanout, authoriser
-        self._following, self._force_leave, self._partings = following, force_leave, partings
+        self._following, self._force_leave = following, force_leave
+        self._partings, self._reassert = partings, reassert
         self.on_refreshed: Callable[[Session], None] | None = None
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -177,9 +181,10 @@ class PresenceEvents:
         if session.identity is None:
             raise Refusal("not_in_room", "this socket is not in the room")
         self._authoriser.check_fresh(session.identity)
-        outcome = await self._engine.update(
-            room, session.identity.user, session.sid, username=wanted.username, data=wanted.data
-        )
+        change = partial(self._engine.update, username=wanted.username, data=wanted.data)
+        outcome = await change(room, session.identity.user, session.sid)
+        if isinstance(outcome, Absent) and await self._reassert.puts_back(session, room):
+            outcome = await change(room, session.identity.user, session.sid)
         if isinstance(outcome, Absent):
             raise Refusal("not_in_room", "this socket is not in the room")
         if (membership := session.rooms.get(room)) is not None:

@@ -154,12 +154,29 @@ class SentinelSet:
         hosts = ",".join(f"127.0.0.1:{port}" for _, port in self.sentinels)
         return f"redis+sentinel://{hosts}/{self.SERVICE}/0"
 
+    def cut(self) -> None:
+        """From here on the replica gets nothing. Freezing it is not enough: it would find all in its socket."""
+        self.replica.process.send_signal(signal.SIGSTOP)
+        until(lambda: "T" in _state_of(self.replica.process.pid), "a frozen replica")
+        self.master.ask("CLIENT", "KILL", "TYPE", "replica")
+
+    def fail_over(self) -> None:
+        """The master is gone for good, with all that came since the cut."""
+        self.master.kill()
+        self.replica.process.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
         for process, _ in self.sentinels:
             process.kill()
             process.wait(10)
         self.master.kill()
         self.replica.kill()
+
+
+def _state_of(pid: int) -> str:
+    """A letter, as Linux tells it; elsewhere "T", which is what is hoped for."""
+    status = Path(f"/proc/{pid}/stat")
+    return status.read_text("utf-8").rpartition(")")[2].split()[0] if status.exists() else "T"
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ DEFAULTS: dict[str, object] = {
     "mode": "join", "ttl_ms": 10_000, "slack_ms": 100, "scope": "connection", "grace_ms": 1_000, "name": "", "data": "",
     "limit": 100, "message": "", "after_joined_at": "", "after_user": "", "detail": "full",
     "node": NODE, "lease_ms": 10_000, "which": "lapsed", "reason": "node_lost", "what": "", "days": 2, "partitions": 4,
+    "since": 0,
 }  # fmt: skip
 # Lowers every key's remaining life: what real time does while the tests' clock jumps.
 _AGE = """
@@ -101,7 +102,7 @@ class Lua:
             "partition": room.partition, "node": self.space.node(0, str(values["node"])),
             "users": self.space.users(0),
             **{name: self.space.nodes(name) for name in ("leases", "condemned", "gone", "retired", "layout")},
-            "channel": self.space.nodes("feed"),
+            "channel": self.space.nodes("feed"), "lineage": self.space.lineage(0),
         }  # fmt: skip
         names = (
             script.keys

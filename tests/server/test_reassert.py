@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from presence_engine import PresenceEngine, StoreUnavailable
 from server.limits import TokenBucket
 from server.reassert import Reassert
+from server.refusals import Refusal
 from server.sockets.force_leave import ForceLeave
 from server.sockets.partings import Parting, Partings
+from server.sockets.presence import PresenceEvents
 from server.sockets.session import Identity, Membership, Session
 
 Go = Callable[[PresenceEngine, Session, str], Awaitable[None]]
@@ -22,9 +25,9 @@ def session_in(room: str) -> Session:
     return session
 
 
-def recovery_of(engine: PresenceEngine, session: Session) -> Reassert:
+def recovery_of(engine: PresenceEngine, session: Session, *, recovering: bool = True) -> Reassert:
     # Nothing here is told to a client.
-    return Reassert(engine, {session.sid: session}, cast(ForceLeave, None))
+    return Reassert(engine, {session.sid: session}, cast(ForceLeave, None), lambda: recovering)
 
 
 async def leave(engine: PresenceEngine, session: Session, room: str) -> None:
@@ -152,3 +155,53 @@ async def test_a_wish_made_again_is_not_forgotten_with_the_one_before(
     async with asyncio.timeout(5):
         while (await engine.list("room")).members[0].status != "away":
             await asyncio.sleep(0.01)
+
+
+async def test_who_was_put_out_before_the_socket_ended_is_not_back_for_a_grace(engine: PresenceEngine) -> None:
+    """Redis lost the end with its last second; that the socket ended later makes it no break."""
+    session = Session("socket", "/", TokenBucket(0, 0), Identity("u1", "u1"))
+    recovery = recovery_of(engine, session)
+    recovery.departed(session, "room")
+    session.closed = True
+    await engine.join("room", "u1", session.sid)
+    await recovery.recovered()
+    assert (await engine.count("room")).count == 0
+
+
+async def test_one_room_that_cannot_be_asserted_keeps_no_other_waiting(
+    engine: PresenceEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.reassert._BATCH", 1)
+    session = session_in("away")
+    session.rooms["here"] = Membership("here", 1)
+    real = engine.heartbeat
+
+    async def one_less(room: str, *args: Any, **named: Any) -> Any:
+        if room == "away":
+            raise StoreUnavailable("away")
+        return await real(room, *args, **named)
+
+    monkeypatch.setattr(engine, "heartbeat", one_less)
+    with pytest.raises(StoreUnavailable):
+        await recovery_of(engine, session).recovered()
+    assert (await engine.count("here")).count == 1
+
+
+@pytest.mark.parametrize("recovering", [True, False])
+async def test_an_update_of_a_member_whom_redis_lost_waits_for_the_recovery(
+    engine: PresenceEngine, recovering: bool
+) -> None:
+    session = session_in("room")
+    session.rooms["room"].username = "Ada"
+    recovery = recovery_of(engine, session, recovering=recovering)
+    nothing = cast(Any, None)
+    authoriser = cast(Any, SimpleNamespace(check_fresh=lambda _identity: None))
+    rest = (nothing, nothing, nothing, authoriser, nothing, nothing, nothing)
+    update = PresenceEvents(engine, *rest, recovery).update(session, {"roomId": "room", "data": {"a": 1}})
+    if recovering:
+        assert (await update)["updated"] is True
+        [member] = (await engine.list("room")).members
+        assert (member.username, member.data) == ("Ada", {"a": 1})
+    else:
+        with pytest.raises(Refusal, match="not in the room"):
+            await update
