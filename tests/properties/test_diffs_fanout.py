@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from presence_engine import Change, ConnectionOut, Position
+from presence_engine.keys import Keyspace
 from server.fanout import Fanout
 from server.limits import TokenBucket
 from server.sockets.session import Session
@@ -30,12 +31,30 @@ class Log:
         self.epoch, self.seq = "", 0
         self.members: dict[str, str] = {}
         self.outs: list[tuple[str, int]] = []
+        self.writing_since, self.lived_since = 1, 1
+        self._kept: list[tuple[str, int, dict[str, str]]] = []
+
+    def lose(self, changes: int) -> None:
+        """Another server writes from now on, and does not know the last changes."""
+        self.writing_since += 1
+        for epoch, seq, members in self._kept[-changes:][:1]:
+            self.epoch, self.seq, self.members = epoch, seq, members
+        self.outs = [at for at in self.outs if at <= (self.epoch, self.seq)]
+
+    def renew_epoch(self, since: int) -> bytes | None:
+        if self.lived_since >= since or not self.members:
+            return None
+        self.lived_since = since
+        self._born += 1
+        self.epoch, self.seq = f"{self._born:x}", self.seq + 1
+        return self._head().encode()
 
     def change(self) -> bytes:
         """Make one change (a few entries), and return its message."""
+        self._kept = [*self._kept[-4:], (self.epoch, self.seq, dict(self.members))]
         if not self.members:
             self._born += 1
-            self.epoch, self.seq = f"{self._born:x}", 0
+            self.epoch, self.seq, self.lived_since = f"{self._born:x}", 0, self.writing_since
         self.seq += 1
         entries = []
         for user in self._dice.sample(USERS, self._dice.randrange(3)):
@@ -54,8 +73,10 @@ class Log:
         if self._dice.random() < 0.1:
             self.outs.append((self.epoch, self.seq))
             entries.append(f"x\x1ez\x1e{NODE}{self.seq}\x1ekicked\x1e")
-        head = f"{self.epoch}\x1e{self.seq}\x1e{len(self.members)}\x1e{len(self.members)}\x1e2000"
-        return "\x1d".join([head, *entries]).encode()
+        return "\x1d".join([self._head(), *entries]).encode()
+
+    def _head(self) -> str:
+        return f"{self.epoch}\x1e{self.seq}\x1e{len(self.members)}\x1e{len(self.members)}\x1e2000"
 
     @property
     def position(self) -> Position:
@@ -70,15 +91,21 @@ class Follower:
         self.epoch, self.seq = "", -1
         self.members: dict[str, str] = {}
         self.wants_sync = False
+        # After a failover, until it is told the room anew, nothing that comes need fit.
+        self.misled = False
 
     def start(self, at: Position, members: dict[str, str]) -> None:
         self.epoch, self.seq, self.members, self.wants_sync = at.epoch, at.seq, dict(members), False
+        self.misled = False
 
     def apply(self, diff: Json) -> None:
         if self.wants_sync:
             return
         if diff["epoch"] != self.epoch or diff["from"] > self.seq:
             self.wants_sync = True
+            return
+        if self.misled:
+            self.seq = max(self.seq, diff["seq"])
             return
         assert diff["from"] == self.seq, f"told again: at {self.seq}, a diff from {diff['from']}"
         for member in diff["joined"]:
@@ -98,7 +125,9 @@ class Stand:
 
     def __init__(self, log: Log) -> None:
         self._log = log
+        self.keys = Keyspace()
         self.handler: Callable[[bytes], None] | None = None
+        self.published: Callable[[bytes], None] = lambda _message: None
         self.restored: Callable[[], None] = lambda: None
 
     def channel(self, room: str) -> str:
@@ -120,6 +149,13 @@ class Stand:
     async def counts(self, rooms: Iterable[str]) -> dict[str, Position]:
         return dict.fromkeys(rooms, self._log.position)
 
+    async def writing_since(self, _partition: int) -> int:
+        return self._log.writing_since
+
+    async def renew_epoch(self, _room: str, since_us: int) -> None:
+        if (message := self._log.renew_epoch(since_us)) is not None:
+            self.published(message)
+
 
 class Windows(msgspec.Struct):
     diff_window_ms: int = 1
@@ -137,6 +173,7 @@ class Play:
         self.log = Log(self.dice)
         self.stand = Stand(self.log)
         self.waiting: list[bytes] = []
+        self.stand.published = self.publish
         self.followers: dict[str, Follower] = {}
         self.put_out: list[str] = []
         self.deaf = False
@@ -145,6 +182,7 @@ class Play:
         self.fanout = Fanout(self.stand, Windows(), self.send, self.out)  # type: ignore[arg-type]
         verbs = [self.change] * 6 + [self.deliver] * 6 + [self.join] * 2 + [self.leave, self.sync, self.turn]
         verbs += [self.lose_feed] if self.dice.random() < 0.5 else []
+        verbs += [self.fail_over] if self.dice.random() < 0.3 else []
         for _ in range(steps):
             await self.dice.choice(verbs)()
         await self.settle()
@@ -159,7 +197,9 @@ class Play:
         self.put_out.append(entry.connection)
 
     async def change(self) -> None:
-        message = self.log.change()
+        self.publish(self.log.change())
+
+    def publish(self, message: bytes) -> None:
         if self.stand.handler is not None and not self.deaf:
             self.waiting.append(message)
 
@@ -216,6 +256,13 @@ class Play:
         self.deaf = False
         self.stand.restored()
         await self.turn()
+
+    async def fail_over(self) -> None:
+        """The feed is lost, and with it the last changes; others come and bear their positions."""
+        self.log.lose(self.dice.randrange(1, 4))
+        for one in self.followers.values():
+            one.misled = True
+        await self.lose_feed()
 
     async def settle(self) -> None:
         """Everything is delivered, every window ends, whoever saw a gap asks: then all have the same room."""
