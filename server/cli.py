@@ -10,6 +10,7 @@ import typer
 
 from presence_engine import EmbeddedServer, EngineSettings, PresenceEngine, PresenceError, audit
 from server import process
+from server.kept_up import kept_up
 from server.live_view import show_room
 from server.logs import configure_logs
 from server.room_policy import RoomPolicy
@@ -71,14 +72,12 @@ def _told_in_one_line() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _store(settings: Settings) -> Iterator[str]:
-    """The URL of the Redis to use;
-    the embedded server runs as long as the block, or is joined where it runs already.
-    """
+    """The URL of the Redis to use; the embedded server is joined where it runs already, and kept up for the block."""
     if settings.redis_url is not None:
         log.info("store: %s", settings.masked_redis_url)
         yield settings.redis_url
         return
-    with EmbeddedServer(settings.data_dir) as embedded:
+    with EmbeddedServer(settings.data_dir) as embedded, kept_up(embedded):
         log.info("store: the embedded server, data in %s", settings.data_dir)
         yield embedded.url
 

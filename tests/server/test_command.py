@@ -71,6 +71,22 @@ def test_embedded_start_says_so_and_ctrl_c_ends_cleanly(
     eventually(lambda: not alive(store_pid), "the end of the embedded store")
 
 
+def test_embedded_store_that_ends_by_itself_is_started_again(
+    run: Run, connect: Connect, room: str, short_dir: Path
+) -> None:
+    """On one machine nobody else would: who was there is there again, and no server is restarted for it."""
+    data = short_dir / uuid4().hex[:8]
+    command = run("serve", "--port", "0", PRESENCE_DATA_DIR=str(data)).serving()
+    client = connect(command)
+    client.join(room, "u1")
+    os.kill(json.loads((data / "address.json").read_text())["pid"], signal.SIGKILL)
+    eventually(lambda: client.emit("room:heartbeat", {"roomId": room})["ok"], "a beat", timeout_s=15)
+    assert client.emit("room:users:get", {"roomId": room})["count"] == 1
+    assert "started again" in command.output
+    command.ask(signal.SIGTERM)
+    assert command.exit_code() == 0, command.output
+
+
 def test_embedded_store_dies_with_a_killed_server(run: Run, short_dir: Path) -> None:
     data = short_dir / uuid4().hex[:8]
     command = run("serve", "--port", "0", PRESENCE_DATA_DIR=str(data)).serving()
