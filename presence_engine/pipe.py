@@ -1,6 +1,7 @@
 """Calls of one loop tick leave together, in one write on one connection."""
 
 import asyncio
+import logging
 import math
 import os
 import socket
@@ -27,6 +28,8 @@ Connect = Callable[[], AbstractConnection]
 _LOOKS: Final = 8
 # A call that waits behind others, while replies come, may take so many timeouts.
 _PATIENCE: Final = 4
+
+log = logging.getLogger(__name__)
 
 _lines: Final[WeakSet["_Line"]] = WeakSet()
 
@@ -128,6 +131,10 @@ class _Line:
                 packed = b"".join([command for command, _ in batch])
                 await connection.send_packed_command(packed, check_health=False)
         except CONNECTION_ERRORS as error:
+            self.end(StoreUnavailable(f"Redis is out of reach: {_reason(error)}"))
+        except Exception as error:
+            # Whatever it was: a writer that ends without a word leaves every call waiting for ever.
+            log.exception("the connection to Redis cannot be made or written to")
             self.end(StoreUnavailable(f"Redis is out of reach: {_reason(error)}"))
 
     async def _connect(self) -> AbstractConnection:

@@ -4,24 +4,23 @@ import asyncio
 import re
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
-from redis.asyncio.connection import ConnectionPool
+from redis.asyncio.connection import Connection, ConnectionPool, SSLConnection, parse_url
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
-from redis.exceptions import ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
 
+from presence_engine.address import TLS_PARAMETERS, Place, options_of, parts_of
 from presence_engine.errors import ConfigurationError, StoreUnavailable
 from presence_engine.pipe import Connect, Pipe
 from presence_engine.tasks import SharedTask
 
-Place = tuple[str, int]
-
 _DATABASE: Final = re.compile(r"^/?\d*/?$")
-_HOST: Final = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::(\d+))?$")
 
 
 class Topology(Protocol):
@@ -55,6 +54,7 @@ class OneServer:
     """A single Redis, or whichever server a pool connects to (a Sentinel's master)."""
 
     def __init__(self, pool: ConnectionPool, timeout_ms: int, finders: Sequence[Redis] = ()) -> None:
+        pool.make_connection()  # which raises TypeError now, and not at the first call, for what it does not take
         self.database = int(pool.connection_kwargs.get("db") or 0)
         self._make_connection, self._finders = pool.make_connection, finders
         self._pipe = Pipe(pool.make_connection, timeout_ms)
@@ -89,6 +89,7 @@ class Cluster:
 
     def __init__(self, seeds: Sequence[Place], options: dict[str, Any], timeout_ms: int) -> None:
         self._seeds, self._options, self._timeout_ms = seeds, options, timeout_ms
+        self._pool(seeds[0]).make_connection()  # which raises TypeError for what it does not take
         self._slots: list[tuple[int, int, Place]] = []
         self._pipes: dict[Place, Pipe] = {}
         self._refreshing = SharedTask(self._refresh, "redis-slots")
@@ -160,61 +161,64 @@ class Cluster:
         return ConnectionPool(host=place[0], port=place[1], **self._options)
 
 
+class _Sentinels(Sentinel):
+    """Asks one after the other within `timeout_ms`, and says in one line that none could tell."""
+
+    def __init__(self, places: Sequence[Place], timeout_ms: int, options: dict[str, Any]) -> None:
+        # Even when all but one hang, time is left to connect to what that one names.
+        each_s = timeout_ms / 1000 / (len(places) + 1)
+        options = {"socket_timeout": each_s, "socket_connect_timeout": each_s, **options}
+        super().__init__(places, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
+
+    async def discover_master(self, service_name: str) -> Place:
+        try:
+            host, port = await super().discover_master(service_name)
+        except MasterNotFoundError:
+            # Its text shows every client with all its options.
+            raise RedisConnectionError(
+                f"none of {len(self.sentinels)} Sentinels answers with a master for {service_name!r}"
+            ) from None
+        return host, port
+
+
 def topology(url: str, timeout_ms: int) -> Topology:
     """Return the topology that `url` names; credentials and options go to every connection.
 
-    `redis://` `rediss://` `unix://` as redis-py reads them; `redis+sentinel://user:password@host:26379,host/service/db`
-    (`sentinel_password=` for the Sentinels themselves); `redis+cluster://user:password@host:7000,host:7001`.
-    Raises ConfigurationError, without any part of the URL.
+    `redis://` `unix://` as redis-py reads them; `redis+sentinel://user:password@host:26379,host/service/db`
+    (`sentinel_username=`, `sentinel_password=` for the Sentinels themselves);
+    `redis+cluster://user:password@host:7000,host:7001`. With `rediss` for `redis` all of it goes over TLS.
+    Raises ConfigurationError, without any part of the URL but the name of a parameter that is not taken.
     """
-    common: dict[str, Any] = {
-        "protocol": 2,
-        "socket_connect_timeout": timeout_ms / 1000,
-        "socket_timeout": timeout_ms / 1000,
-        # Nothing is ever sent twice: a repetition is the caller's decision.
-        "retry": Retry(NoBackoff(), 0),
-    }
     scheme = url.partition("://")[0]
+    timeouts = {"socket_connect_timeout": timeout_ms / 1000, "socket_timeout": timeout_ms / 1000}
+    # Nothing is ever sent twice: a repetition is the caller's decision.
+    ours = {"protocol": 2, "retry": Retry(NoBackoff(), 0)}
     try:
-        if scheme == "redis+sentinel":
-            pool = _sentinel_pool(url, common, timeout_ms)
-            return OneServer(pool, timeout_ms, pool.sentinel_manager.sentinels)
-        if scheme == "redis+cluster":
-            places, credentials, _ = _parts(url, 6379)
-            return Cluster(places, {**common, **credentials}, timeout_ms)
-        if scheme in {"redis", "rediss"} and not _DATABASE.match(urlsplit(url).path):
-            raise ValueError  # which redis-py takes for database 0
-        return OneServer(ConnectionPool.from_url(url, **common), timeout_ms)
-    except (ValueError, TypeError):
+        match scheme:
+            case "redis+sentinel" | "rediss+sentinel":
+                return _behind_sentinels(url, timeouts, ours, timeout_ms)
+            case "redis+cluster" | "rediss+cluster":
+                places, credentials, path = parts_of(url, 6379)
+                options = options_of(url)
+                if path.strip("/") not in {"", "0"} or options.pop("db", 0):
+                    raise ValueError  # a Cluster has no other database
+                how = {"connection_class": SSLConnection if scheme == "rediss+cluster" else Connection}
+                return Cluster(places, {**timeouts, **options, **credentials, **how, **ours}, timeout_ms)
+            case "redis" | "rediss" if not _DATABASE.match(urlsplit(url).path):
+                raise ValueError  # which redis-py takes for database 0
+        address = parse_url(url.partition("?")[0])
+        return OneServer(ConnectionPool(**{**timeouts, **address, **options_of(url), **ours}), timeout_ms)
+    except (ValueError, TypeError, RedisError):
         raise ConfigurationError(f"the Redis URL ({scheme}://…) is not valid") from None
 
 
-def _sentinel_pool(url: str, common: dict[str, Any], timeout_ms: int) -> SentinelConnectionPool:
-    places, credentials, path = _parts(url, 26379)
+def _behind_sentinels(url: str, timeouts: dict[str, Any], ours: dict[str, Any], timeout_ms: int) -> OneServer:
+    places, credentials, path = parts_of(url, 26379)
     service, _, database = path.strip("/").partition("/")
-    own = {key: value for key, value in parse_qsl(urlsplit(url).query) if key.startswith("sentinel_")}
-    sentinel = Sentinel(
-        places,
-        sentinel_kwargs={
-            "socket_timeout": timeout_ms / 1000,
-            "socket_connect_timeout": timeout_ms / 1000,
-            "username": own.get("sentinel_username"),
-            "password": own.get("sentinel_password"),
-        },
-    )
-    return SentinelConnectionPool(service or "mymaster", sentinel, db=int(database or 0), **common, **credentials)
-
-
-def _parts(url: str, default_port: int) -> tuple[list[Place], dict[str, str], str]:
-    """The hosts, the credentials, the path."""
-    split = urlsplit(url)
-    userinfo, _, hosts = split.netloc.rpartition("@")
-    user, _, password = userinfo.partition(":")
-    credentials = {"username": unquote(user), "password": unquote(password)}
-    places = []
-    for text in hosts.split(","):
-        match = _HOST.match(text)
-        if match is None:
-            raise ValueError
-        places.append((match.group(1).strip("[]"), int(match.group(2) or default_port)))
-    return places, {key: value for key, value in credentials.items() if value}, split.path
+    options = options_of(url, "sentinel_username", "sentinel_password")
+    login = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
+    tls = {"ssl": True, **{name: options[name] for name in options.keys() & TLS_PARAMETERS}}
+    tls = tls if url.startswith("rediss") else {}
+    sentinels = _Sentinels(places, timeout_ms, {**login, **tls, **ours})
+    how = {**timeouts, **options, **credentials, **tls, **ours, "db": int(database or options.get("db", 0))}
+    return OneServer(SentinelConnectionPool(service or "mymaster", sentinels, **how), timeout_ms, sentinels.sentinels)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from presence_engine import EmbeddedServer, EngineSettings, PresenceEngine, PresenceError, audit
+from presence_engine import ConfigurationError, EmbeddedServer, EngineSettings, PresenceEngine, PresenceError, audit
 from server import process
 from server.kept_up import kept_up
 from server.live_view import show_room
@@ -77,14 +77,26 @@ def _store(settings: Settings) -> Iterator[str]:
         log.info("store: %s", settings.masked_redis_url)
         yield settings.redis_url
         return
-    with EmbeddedServer(settings.data_dir) as embedded, kept_up(embedded):
+    embedded = EmbeddedServer(settings.data_dir)
+    try:
+        embedded.start()
+    except ConfigurationError as error:
+        # Only then the directory is at fault, and not a binary that is missing.
+        if isinstance(error.__cause__, OSError):
+            raise ConfigurationError(f"PRESENCE_DATA_DIR: {error}") from None
+        raise
+    with embedded, kept_up(embedded):
         log.info("store: the embedded server, data in %s", settings.data_dir)
         yield embedded.url
 
 
 def _engine(settings: Settings, url: str) -> PresenceEngine:
-    rules = RoomPolicy.from_settings(settings).for_room
-    return PresenceEngine(url, settings=EngineSettings(rules=rules, partitions=settings.partitions))
+    options = EngineSettings(rules=RoomPolicy.from_settings(settings).for_room, partitions=settings.partitions)
+    try:
+        return PresenceEngine(url, settings=options)
+    except ConfigurationError as error:
+        # The library does not know where its URL was written.
+        raise ConfigurationError(f"REDIS_URL: {error}") from None
 
 
 async def _who_answers(settings: Settings, url: str) -> str:

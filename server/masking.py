@@ -14,7 +14,7 @@ _SECRET_KEY = re.compile(r"token|passw|secret|authorization|cookie|credential", 
 # Store addresses may carry a password written as it is, with `/`, `:` and `@` inside: everything up to the last `@`
 # of the word is taken. Other addresses end their credentials before the first `/`.
 _STORE_CREDENTIALS = re.compile(
-    r"\b((?:redis|rediss|valkey|valkeys|redis\+\w+)://|unix://(?!/))[^\s\"'<>]*@", re.IGNORECASE
+    r"\b((?:redis|rediss|valkey|valkeys|rediss?\+\w+)://|unix://(?!/))[^\s\"'<>]*@", re.IGNORECASE
 )
 _URL_CREDENTIALS = re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/?#\"'<>]*@", re.IGNORECASE)
 _ASSIGNMENT = re.compile(

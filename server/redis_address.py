@@ -3,7 +3,8 @@
 import re
 from urllib.parse import quote, unquote
 
-SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
+# With `rediss` for `redis` the same over TLS.
+SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 EXPECTED = (
     "an address that starts with " + ", ".join(f"{scheme}://" for scheme in SCHEMES) + " and names a host or path"
 )
@@ -17,7 +18,6 @@ _TAILS = {
     "redis+cluster": re.compile(rf"{_HOST_PORT}(?:,{_HOST_PORT})*(?:/0?)?{_QUERY}"),
     "unix": re.compile(rf"/[^?#\x00-\x1f]+{_QUERY}"),
 }
-_TAILS["rediss"] = _TAILS["redis"]
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _AUTHORITY = re.compile(r"[^/?#]*")
 _PORT = re.compile(rf"(?:^|,){_HOST}:([0-9]{{1,5}})(?=[,/?]|$)")
@@ -44,7 +44,7 @@ def check_redis_url(url: str) -> str:
 
 
 def _is_tail(scheme: str, tail: str) -> bool:
-    if _TAILS[scheme].fullmatch(tail) is None:
+    if _TAILS[scheme.replace("rediss", "redis")].fullmatch(tail) is None:
         return False
     return scheme == "unix" or all(1 <= int(port) <= 65535 for port in _PORT.findall(tail))
 

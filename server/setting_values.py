@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,9 @@ def _origins(text: str) -> tuple[str, ...]:
 def _host(text: str) -> str:
     if _HOST.fullmatch(text) is None:
         raise ValueError(text)
-    return text.strip("[]")
+    bare = text.strip("[]")
+    # A colon belongs to an address of IPv6, or is a port that stands in the wrong variable.
+    return str(IPv6Address(bare)) if ":" in bare else bare
 
 
 switch = Parser("on or off", lambda text: SWITCH_WORDS[text.lower()])

@@ -23,7 +23,7 @@ REDIS_URL = Variable(
     "REDIS_URL",
     kind.Parser(address.EXPECTED, address.check_redis_url),
     doc="the store: `redis://` `rediss://` `unix://` `redis+sentinel://host:26379,…/service/0`"
-    " `redis+cluster://host:7000,…`; wins over the four below",
+    " `redis+cluster://host:7000,…`, both over TLS with `rediss`; wins over the four below",
     shown="embedded",
     secret=True,
 )
@@ -167,7 +167,7 @@ class Settings:
         values["node_name_fixed"] = values["node_name"] is not None
         values["node_name"] = values["node_name"] or _random_node_name()
         values["cors_origins"] = values["cors_origins"] or ()
-        on_cluster = redis_url is not None and redis_url.startswith("redis+cluster:")
+        on_cluster = redis_url is not None and redis_url.startswith(("redis+cluster:", "rediss+cluster:"))
         values["partitions"] = values["partitions"] or (CLUSTER_PARTITIONS if on_cluster else 1)
         if values["demo"] is None:
             values["demo"] = values["env"] == "development"

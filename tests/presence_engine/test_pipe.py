@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 from redis.asyncio import Redis
-from redis.asyncio.connection import ConnectionPool
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
@@ -102,6 +102,21 @@ async def test_a_command_that_cannot_be_written_is_its_own_callers_alone(make_pi
         with pytest.raises(error):
             pipe.call("ECHO", bad)
     assert [await first, await pipe.call("ECHO", "second")] == [b"first", b"second"]
+
+
+async def test_a_connection_that_cannot_even_be_made_fails_its_callers(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever is wrong with it: a call never waits for ever, and the log says why."""
+
+    def broken() -> AbstractConnection:
+        raise TypeError("an unexpected argument")
+
+    pipe = Pipe(broken, 60_000)
+    for _ in range(2):
+        async with asyncio.timeout(5):
+            with pytest.raises(StoreUnavailable, match="TypeError"):
+                await pipe.call("PING")
+    assert "an unexpected argument" in caplog.text
+    await pipe.close()
 
 
 async def test_cancelled_callers_do_not_disturb_others(make_pipe: MakePipe) -> None:

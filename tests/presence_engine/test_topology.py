@@ -1,8 +1,10 @@
 """Which server a URL names."""
 
 import asyncio
+from typing import Any
 
 import pytest
+from redis.asyncio.connection import SSLConnection
 
 from presence_engine.errors import ConfigurationError, StoreUnavailable
 from presence_engine.topology import Cluster, OneServer, topology
@@ -17,6 +19,8 @@ from tests.faults.processes import free_port
         ("unix:///tmp/some.sock?db=0", OneServer),
         ("redis+sentinel://a:26379,b:26380,[::1]:26381/service/2?sentinel_password=x", OneServer),
         ("redis+cluster://user:p%40ss@a:7000,b:7001", Cluster),
+        ("rediss+sentinel://a/service", OneServer),
+        ("rediss+cluster://a:7000/0?db=0&ssl_check_hostname=no", Cluster),
     ],
 )
 async def test_a_url_names_a_shape(url: str, shape: type) -> None:
@@ -24,13 +28,67 @@ async def test_a_url_names_a_shape(url: str, shape: type) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["redis+cluster://:7000:1", "redis+sentinel://host:x/s", "redis+cluster://", "ftp://secret@host"]
+    "url",
+    [
+        *("redis+cluster://:7000:1", "redis+sentinel://host:x/s", "redis+cluster://", "ftp://secret@host"),
+        *("redis+cluster://host/3", "redis+cluster://host?db=3", "rediss://host?ssl_cert_reqs=secret"),
+        *("redis://:some?secret@host/0", "redis://user:7000?secret@host"),
+        "unix:///tmp/some.sock?socket_keepalive=yes",
+    ],
 )
 def test_a_bad_url_is_told_without_its_parts(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         topology(url, 1000)
     assert "secret" not in str(caught.value)
     assert "7000" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["redis://h/0", "unix:///tmp/s", "redis+sentinel://h/s", "redis+cluster://h"])
+@pytest.mark.parametrize("name", ["foo", "family", "timeout", "ssl", "ssl_cert_reqs", "connection_class", "host"])
+def test_a_parameter_that_is_not_taken_is_named(address: str, name: str) -> None:
+    """It stopped the writer of a pipe, and every call waited for ever."""
+    with pytest.raises(ConfigurationError, match=f"takes no parameter '{name}'") as caught:
+        topology(f"{address}?{name}=7000", 1000)
+    assert "7000" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["redis://h/0", "unix:///tmp/s", "redis+sentinel://h/s", "redis+cluster://h"])
+@pytest.mark.parametrize("name", ["socket_timeout", "db"])
+def test_a_parameter_with_an_unusable_value_is_named(address: str, name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"'{name}'") as caught:
+        topology(f"{address}?{name}=xyz", 1000)
+    assert "xyz" not in str(caught.value)
+
+
+def connection_of(url: str) -> Any:
+    made = topology(url, 1000)
+    if isinstance(made, Cluster):
+        made._slots = [(0, 16383, ("127.0.0.1", 7000))]
+    return made.connect_for("any")()
+
+
+@pytest.mark.parametrize("address", ["redis://h/0", "unix:///tmp/s", "redis+sentinel://h/s", "redis+cluster://h"])
+def test_what_would_break_the_reading_of_replies_has_no_effect(address: str) -> None:
+    query = "protocol=3&decode_responses=true&retry=x&retry_on_timeout=yes&encoding=x&max_connections=1"
+    connection = connection_of(f"{address}?{query}&client_name=me")
+    assert (connection.protocol, connection.encoder.decode_responses, connection.client_name) == (2, False, "me")
+    assert connection.retry.get_retries() == 0
+
+
+@pytest.mark.parametrize("address", ["rediss://h/0", "rediss+sentinel://h/s", "rediss+cluster://h"])
+def test_tls_is_asked_for_by_the_scheme(address: str) -> None:
+    connection = connection_of(f"{address}?ssl_ca_certs=/some/ca.pem&ssl_check_hostname=no")
+    assert isinstance(connection, SSLConnection)
+    assert (connection.ca_certs, connection.check_hostname) == ("/some/ca.pem", False)
+
+
+def test_the_sentinels_are_asked_over_tls_too() -> None:
+    made = topology("rediss+sentinel://h/s?ssl_ca_certs=/some/ca.pem&sentinel_password=x", 1000)
+    assert isinstance(made, OneServer)
+    [sentinel] = made._finders
+    connection: Any = sentinel.connection_pool.make_connection()
+    assert isinstance(connection, SSLConnection)
+    assert (connection.ca_certs, connection.password) == ("/some/ca.pem", "x")
 
 
 async def test_credentials_go_to_every_connection() -> None:
@@ -60,3 +118,42 @@ async def test_a_slot_nobody_serves_is_unavailable() -> None:
     made._slots = [(0, 99, ("127.0.0.1", 1))]
     with pytest.raises(StoreUnavailable):
         made.place("{0}")
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A Sentinel that names itself as the master."""
+    host, port = writer.get_extra_info("sockname")
+    facts = ["name", "s", "ip", host, "port", str(port), "flags", "master", "num-other-sentinels", "1"]
+    masters = f"*1\r\n*{len(facts)}\r\n" + "".join(f"${len(fact)}\r\n{fact}\r\n" for fact in facts)
+    while data := await reader.read(65536):
+        for command in data.split(b"*")[1:]:
+            writer.write(masters.encode() if b"SENTINEL" in command else b"+OK\r\n")
+    writer.close()
+
+
+async def _hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while await reader.read(65536):
+        continue
+    writer.close()
+
+
+async def test_sentinels_that_hang_leave_time_to_ask_the_others() -> None:
+    """C16: whichever come first in the URL, within the one timeout."""
+    servers = [await asyncio.start_server(serve, "127.0.0.1", 0) for serve in (_hang, _hang, _answer)]
+    hosts = ",".join(f"127.0.0.1:{server.sockets[0].getsockname()[1]}" for server in servers)
+    made = topology(f"redis+sentinel://{hosts}/s", 1000)
+    assert await (await made.pipe("key")).call("PING") == b"OK"
+    await made.close()
+    for server in servers:
+        server.close()
+
+
+async def test_sentinels_that_all_hang_are_told_in_one_line() -> None:
+    server = await asyncio.start_server(_hang, "127.0.0.1", 0)
+    host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    made = topology(f"redis+sentinel://:secret@{host},{host}/s?sentinel_password=secret", 300)
+    with pytest.raises(StoreUnavailable, match="none of 2 Sentinels answers") as caught:
+        await (await made.pipe("key")).call("PING")
+    assert "secret" not in str(caught.value)
+    await made.close()
+    server.close()

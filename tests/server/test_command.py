@@ -153,6 +153,25 @@ def test_a_bad_setting_is_one_line_that_names_it(run: Run, environ: dict[str, st
     assert "Traceback" not in command.output
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "culprit"),
+    [
+        ("REDIS_URL", "redis://127.0.0.1:1/0?foo=bar", "foo"),
+        ("REDIS_URL", "redis+cluster://127.0.0.1:1?ssl=true", "rediss"),
+        ("REDIS_URL", "redis://127.0.0.1:1/0?socket_timeout=abc", "socket_timeout"),
+        ("PRESENCE_DATA_DIR", "/dev/null", "/dev/null"),
+    ],
+)
+def test_000_4_an_address_or_place_of_no_use_is_one_line(run: Run, name: str, value: str, culprit: str) -> None:
+    """000-4: found out by the library or the file system, and still told by the name of the variable."""
+    command = run("serve", "--port", "0", **{name: value})
+    assert command.exit_code() == 1
+    [told] = [line for line in command.output.splitlines() if line.startswith("presence-engine: ")]
+    assert told.startswith(f"presence-engine: {name}: ")
+    assert culprit in told
+    assert "Traceback" not in command.output
+
+
 def test_002_7_an_empty_password_is_none_and_a_taken_port_one_line(run: Run, new_store: StartStore) -> None:
     port = new_store(port=0).url.rsplit(":", 1)[1].split("/")[0]
     parts = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": port, "REDIS_PASSWORD": "", "REDIS_DB": "0"}

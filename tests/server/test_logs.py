@@ -172,6 +172,7 @@ def test_what_cannot_be_written_as_json_is_still_a_line() -> None:
     [
         ("redis://u:p@ss/w:rd%@h:6379/0 is away", "redis://***@h:6379/0 is away"),
         ("rediss://:x@h, redis+sentinel://:y@a,b/m", "rediss://***@h, redis+sentinel://***@a,b/m"),
+        ("rediss+cluster://:p/w@a:1,b:1", "rediss+cluster://***@a:1,b:1"),
         ("https://u:p@h/a?mail=x@y.z", "https://***@h/a?mail=x@y.z"),
         ("https://h/room/a@b", "https://h/room/a@b"),
         ("unix:///tmp/a@b.sock", "unix:///tmp/a@b.sock"),

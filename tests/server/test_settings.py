@@ -101,6 +101,8 @@ BAD: list[tuple[str, str]] = [
     ("REDIS_DB", "-1"),
     ("REDIS_HOST", "redis://localhost"),
     ("REDIS_HOST", "local host"),
+    ("REDIS_HOST", "127.0.0.1:5"),
+    ("REDIS_HOST", "::1::"),
 ]
 
 
@@ -190,6 +192,7 @@ def test_000_4_a_password_written_into_the_url_as_it_is_works_too(password: str)
 URLS = [
     "redis://h", "redis://h:1/", "redis://:pw@h:6379/0?socket_timeout=1", "rediss://u:pw@[fe80::1]:6380/1",
     "unix:///tmp/a@b.sock?db=1", "unix://u:pw@/run/redis.sock", "redis+sentinel://:pw@a:26379,b:26379/main/0",
+    "rediss+sentinel://:pw@a/main/0", "rediss+cluster://a:7000,b:7000?ssl_check_hostname=no",
     "redis+sentinel://a/main", "redis+cluster://u:pw@a:7000,[::1]:7001", "redis+cluster://a", "redis://h/0?client_name=a@b",
 ]  # fmt: skip
 
@@ -230,6 +233,7 @@ def test_an_impossible_address_is_refused_without_being_repeated(url: str) -> No
             "redis+sentinel://***@a,b/main?sentinel_password=***",
         ),
         ("redis+cluster://:pw@a:1", "redis+cluster://***@a:1"),
+        ("rediss+cluster://:p/w@a:1", "rediss+cluster://***@a:1"),
     ],
 )
 def test_c15_the_masked_address_keeps_all_but_the_credentials(url: str, masked: str) -> None:
@@ -238,6 +242,7 @@ def test_c15_the_masked_address_keeps_all_but_the_credentials(url: str, masked: 
 
 def test_partitions_default_to_128_on_a_cluster_only() -> None:
     assert read(REDIS_URL="redis+cluster://a:7000").partitions == 128
+    assert read(REDIS_URL="rediss+cluster://a:7000").partitions == 128
     assert read(REDIS_URL="redis://a").partitions == 1
     assert read(REDIS_URL="redis+cluster://a", PRESENCE_PARTITIONS="16").partitions == 16
 
