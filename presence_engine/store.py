@@ -182,8 +182,8 @@ class Store:
 
     @property
     def breaks(self) -> int:
-        """How often a connection has been lost so far: after each, Redis may be another, or have forgotten."""
-        return sum(pipe.breaks for pipe in self._topology.pipes())
+        """How often a connection has been lost so far, or slots changed hands: after each, Redis may have forgotten."""
+        return sum(pipe.breaks for pipe in self._topology.pipes()) + self._topology.moves
 
     def open_feed(self, *, on_lost: Callable[[], None], on_restored: Callable[[], None]) -> Feed:
         return Feed(self._topology, on_lost=on_lost, on_restored=on_restored, timeout_ms=self.timeout_ms)

@@ -24,9 +24,13 @@ _DATABASE: Final = re.compile(r"^/?\d*/?$")
 
 
 class Topology(Protocol):
-    """What a Store asks of the servers behind it. database: its number there."""
+    """What a Store asks of the servers behind it.
+
+    database: its number there. moves: how often slots were found to have changed hands.
+    """
 
     database: int
+    moves: int
 
     async def pipe(self, key: str) -> Pipe:
         """The pipe to the server of `key`."""
@@ -52,6 +56,8 @@ class Topology(Protocol):
 
 class OneServer:
     """A single Redis, or whichever server a pool connects to (a Sentinel's master)."""
+
+    moves = 0
 
     def __init__(self, pool: ConnectionPool, timeout_ms: int, finders: Sequence[Redis] = ()) -> None:
         pool.make_connection()  # which raises TypeError now, and not at the first call, for what it does not take
@@ -90,7 +96,10 @@ class Cluster:
     def __init__(self, seeds: Sequence[Place], options: dict[str, Any], timeout_ms: int) -> None:
         self._seeds, self._options, self._timeout_ms = seeds, options, timeout_ms
         self._pool(seeds[0]).make_connection()  # which raises TypeError for what it does not take
+        self.moves = 0
         self._slots: list[tuple[int, int, Place]] = []
+        # Of every slot the last owner known, also while it has none.
+        self._owners: dict[int, Place] = {}
         self._pipes: dict[Place, Pipe] = {}
         self._refreshing = SharedTask(self._refresh, "redis-slots")
 
@@ -136,8 +145,18 @@ class Cluster:
             slots = [(first, end, self._place_of(master, place)) for first, end, master, *_ in reply]
             if slots:
                 self._slots = sorted(slots)
+                self._note_owners()
                 return
         raise StoreUnavailable(f"the map of the cluster cannot be read: {last}")
+
+    def _note_owners(self) -> None:
+        """A slot that changed hands may have lost its last writes on the way, though no connection broke.
+
+        One that was moved on purpose lost none, and looks the same: it costs a comparison that finds nothing.
+        """
+        owners = {slot: place for first, end, place in self._slots for slot in range(first, end + 1)}
+        self.moves += any(self._owners.get(slot, place) != place for slot, place in owners.items())
+        self._owners |= owners
 
     @staticmethod
     def _place_of(node: Sequence[Any], asked: Place) -> Place:

@@ -7,6 +7,7 @@ import pytest
 from redis.asyncio.connection import SSLConnection
 
 from presence_engine.errors import ConfigurationError, StoreUnavailable
+from presence_engine.store import Store
 from presence_engine.topology import Cluster, OneServer, topology
 from tests.faults.processes import free_port
 
@@ -157,3 +158,33 @@ async def test_sentinels_that_all_hang_are_told_in_one_line() -> None:
     assert "secret" not in str(caught.value)
     await made.close()
     server.close()
+
+
+async def test_a_slot_that_changes_hands_counts_as_a_break(monkeypatch: pytest.MonkeyPatch) -> None:
+    """C6: whoever takes a slot over may lack its last writes, though no connection broke."""
+    one, two = ("127.0.0.1", 1), ("127.0.0.1", 2)
+    store = Store("redis+cluster://127.0.0.1:1")
+    made: Any = store._topology
+    reply: list[Any] = []
+
+    class Told:
+        breaks = 0
+
+        async def call(self, *_command: str) -> list[Any]:
+            return reply
+
+    monkeypatch.setattr(made, "_pipe_to", lambda _place: Told())
+    counted = []
+    for slots in (
+        [(0, 99, one), (100, 199, two)],
+        [(0, 49, one), (50, 99, one), (100, 199, two)],  # the same, said otherwise
+        [(0, 99, one), (100, 250, two)],  # nobody's before
+        [(0, 98, one), (99, 250, two)],
+        [(0, 98, one)],  # without an owner for a while
+        [(0, 98, one), (99, 250, two)],
+        [(0, 250, one)],
+    ):
+        reply[:] = [(first, end, (host.encode(), port)) for first, end, (host, port) in slots]
+        await made.refresh()
+        counted.append(store.breaks)
+    assert counted == [0, 0, 0, 1, 1, 1, 2]
