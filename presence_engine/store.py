@@ -11,7 +11,7 @@ from presence_engine.feed import Feed
 from presence_engine.pipe import Pipe
 from presence_engine.scripts import ScriptLibrary
 from presence_engine.tasks import SharedTask
-from presence_engine.topology import topology
+from presence_engine.topology import OneServer, topology
 
 # A reply that comes as one text instead of an array, which costs Redis 0.5–0.8 µs more.
 FIELD: Final = b"\x1e"
@@ -27,6 +27,9 @@ _NOT_NOW: Final = frozenset(
 _ELSEWHERE: Final = frozenset({"READONLY", "MASTERDOWN", "CLUSTERDOWN"})
 # How the ways of Redis and Valkey begin to say, in a script and out of it, that this user of theirs may not do that.
 _NOT_ALLOWED: Final = ("No permissions", "this user has no permissions", "The user executing the script", "ACL failure")
+_OF_A_CLUSTER: Final = (
+    "this Redis is a node of a Cluster, whose URL begins with redis+cluster:// (rediss+cluster:// for TLS)"
+)
 _ATTEMPTS: Final = 3
 
 
@@ -117,6 +120,8 @@ class Store:
                 await self._teach(pipe)
                 last: ResponseError = error
             except MovedError as error:
+                if isinstance(self._topology, OneServer):
+                    raise ConfigurationError(_OF_A_CLUSTER) from None
                 await self._topology.refresh()
                 last = error
             except ResponseError as error:

@@ -12,6 +12,7 @@ import redis
 from presence_engine import (
     Absent,
     Beat,
+    ConfigurationError,
     Detached,
     EngineSettings,
     Joined,
@@ -139,6 +140,19 @@ def errors_of(instance: Instance) -> dict[str, int]:
         found = client.info("errorstats")
     assert isinstance(found, dict)
     return {name: facts["count"] for name, facts in found.items()}
+
+
+async def test_a_node_named_as_a_single_redis_says_how_to_name_it(cluster: Cluster) -> None:
+    told, options = [], EngineSettings(prefix=f"t{uuid4().hex[:8]}")
+    for instance in cluster.instances:
+        try:
+            async with PresenceEngine(f"redis://127.0.0.1:{instance.port}", settings=options):
+                pass
+        except ConfigurationError as error:
+            told.append(str(error))
+    # One of them has the slot that the start asks for.
+    assert len(told) == 2
+    assert all("redis+cluster://" in one for one in told)
 
 
 async def test_the_feed_brings_rooms_of_every_node(engines: list[PresenceEngine]) -> None:
