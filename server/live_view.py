@@ -6,6 +6,7 @@ import time
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from presence_engine import Page, PresenceEngine
 
@@ -37,13 +38,13 @@ def _table(room: str, page: Page) -> Table:
     at = page.position
     more = f", first {SHOWN} shown" if page.cursor else ""
     table = Table(
-        title=f"{room!r}: {at.count} users, {at.connections} connections{more}",
-        caption=f"epoch {at.epoch or '–'}, seq {at.seq}, {time.strftime('%H:%M:%S')}",
+        title=Text(f"{room!r}: {at.count} users, {at.connections} connections{more}"),
+        caption=Text(f"epoch {at.epoch or '–'}, seq {at.seq}, {time.strftime('%H:%M:%S')}"),
     )
     for heading in ("user", "name", "status", "connections", "joined", "last active"):
         table.add_column(heading)
     for member in page.members:
-        table.add_row(
+        cells = (
             repr(member.user_id),
             repr(member.username),
             member.status,
@@ -51,6 +52,8 @@ def _table(room: str, page: Page) -> Table:
             _ago(page.now_ms - member.joined_at_ms),
             _ago(page.now_ms - member.last_active_at_ms),
         )
+        # As they are: a plain string would be read for styles, and "[/x]" ends one that nobody began.
+        table.add_row(*map(Text, cells))
     return table
 
 
