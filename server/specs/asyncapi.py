@@ -1,7 +1,10 @@
 """asyncapi.json: every Socket.IO event, what it takes, what its acknowledgement holds."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, Literal
+
+import msgspec
 
 from server import messages, payloads
 from server.specs.schemas import Json, components, reference
@@ -36,6 +39,9 @@ TO_CLIENTS: Final[dict[str, tuple[Any, str]]] = {
     "error": (messages.ErrorEvent, "An event was refused, for clients that pass no callback."),
 }
 
+# What is taken for a payload beside its object.
+_BARE: Final[dict[str, Any]] = {"join-retro-room": payloads.Id, "leave-retro-room": payloads.Id | None}
+
 
 def document(
     version: str,
@@ -45,9 +51,11 @@ def document(
     """Return the AsyncAPI 3 document."""
     sent = {_name(event): _message(event, shape, text) for event, (shape, text) in to_clients.items()}
     taken = {f"{_name(event)}.request": _request(event, *about) for event, about in from_clients.items()}
-    shapes = [shape for shape, _ in to_clients.values() if shape]
-    for shape, answers, _ in from_clients.values():
-        shapes += [one for one in (shape, *answers) if one]
+    given = {shape for shape, _, _ in from_clients.values() if shape}
+    answered = {_acknowledged(one) for _, answers, _ in from_clients.values() for one in answers}
+    schemas = components([*(shape for shape, _ in to_clients.values() if shape), *given, *answered, messages.Refused])
+    for shape in given:
+        _spell_both(schemas[shape.__name__])
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -68,7 +76,7 @@ def document(
         },
         "components": {
             "messages": {**taken, **sent},
-            "schemas": components([*shapes, messages.Refused]),
+            "schemas": schemas,
         },
     }
 
@@ -91,5 +99,33 @@ def _message(event: str, shape: Any, text: str) -> Json:
 
 
 def _request(event: str, shape: Any, answers: Sequence[Any], text: str) -> Json:
-    done = [{"allOf": [{"properties": {"ok": {"const": True}}, "required": ["ok"]}, reference(one)]} for one in answers]
-    return {**_message(event, shape, text), "x-ack": {"oneOf": [*done, reference(messages.Refused)]}}
+    described = _message(event, shape, text)
+    if event in _BARE:
+        described["payload"] = {"anyOf": [described["payload"], reference(_BARE[event])]}
+    done = [reference(_acknowledged(one)) for one in answers]
+    return {**described, "x-ack": {"oneOf": [*done, reference(messages.Refused)]}}
+
+
+@cache
+def _acknowledged(answer: type[msgspec.Struct]) -> type[msgspec.Struct]:
+    """An answer as its acknowledgement holds it, beside `ok`."""
+    # `allOf` cannot add a property to a schema that allows no others.
+    return msgspec.defstruct(
+        f"{answer.__name__}Ack",
+        [("ok", Literal[True])],
+        bases=(answer,),
+        namespace={"__doc__": answer.__doc__},
+        kw_only=True,
+        forbid_unknown_fields=True,
+    )
+
+
+def _spell_both(schema: Json) -> None:
+    """Let a payload spell its ids either way, as the server does."""
+    for pair in payloads._SPELLINGS.items():
+        for name, other in (pair, pair[::-1]):
+            if name in schema["properties"]:
+                schema["properties"].setdefault(other, schema["properties"][name])
+            if name in schema["required"]:
+                schema["required"].remove(name)
+                schema["anyOf"] = [{"required": [name]}, {"required": [other]}]

@@ -3,11 +3,14 @@
 import importlib
 import pkgutil
 import re
+from functools import cache
 from typing import Any, Final
 
+import jsonschema_rs
 import msgspec
 
 from server import messages, specs
+from server.specs import asyncapi
 from server.specs.openapi import Operation
 
 _MODULES: Final = [importlib.import_module(f"server.specs.{one.name}") for one in pkgutil.iter_modules(specs.__path__)]
@@ -49,11 +52,21 @@ def check_event(name: str, body: Any) -> None:
         msgspec.convert(body, shape, strict=True)
 
 
-def check_ack(event: str, answer: Any) -> None:
-    """The same of an acknowledgement."""
+@cache
+def validator(event: str, part: str) -> Any:
+    """Of what asyncapi.json says of an event from clients: its `payload`, or its `x-ack`."""
+    document = asyncapi.document("1", FROM_CLIENTS, TO_CLIENTS)
+    [message] = [one for one in document["components"]["messages"].values() if one["name"] == event and "x-ack" in one]
+    return jsonschema_rs.validator_for({**message[part], "components": document["components"]})
+
+
+def check_ack(event: str, payload: Any, answer: Any) -> None:
+    """Raises what check_event raises, or jsonschema_rs.ValidationError: of an acknowledgement, and of what it took."""
+    validator(event, "x-ack").validate(answer)
     if answer["ok"] is False:
         msgspec.convert(answer, messages.Refused, strict=True)
         return
+    validator(event, "payload").validate(payload)
     body = {name: value for name, value in answer.items() if name != "ok"}
     problems = []
     for shape in FROM_CLIENTS[event][1]:

@@ -17,7 +17,15 @@ from server.app import PresenceServer
 from server.settings import Settings
 from tests.client.driver import Client
 from tests.server.conftest import ADMIN_TOKEN, RunningServer, Serve
-from tests.server.specified import FROM_CLIENTS, OPERATIONS, TO_CLIENTS, check_ack, check_event, shape_of_event
+from tests.server.specified import (
+    FROM_CLIENTS,
+    OPERATIONS,
+    TO_CLIENTS,
+    check_ack,
+    check_event,
+    shape_of_event,
+    validator,
+)
 
 Connect = Callable[..., Client]
 SERVER = Path(__file__).parents[2] / "server"
@@ -184,18 +192,23 @@ def test_what_sockets_are_told_is_as_described(serve: Serve, connect: Connect) -
         (one, "vote-submission", at),
     ]
     for client, event, payload in told:
-        _checked(event, client.emit(event, payload))
+        _checked(event, payload, client.emit(event, payload))
         if (client, event) == (three, "join_room"):
             one.wait("room:mode")
             three.wait("room:count")
-    item = one.emit("action-item-added", {**at, "task": "t", "assigneeId": 2, "assigneeName": "Zoë", "createdBy": "u1"})
-    _checked("action-item-added", item)
+    added = {**at, "task": "t", "assigneeId": 2, "assigneeName": "Zoë", "createdBy": "u1"}
+    item = one.emit("action-item-added", added)
+    _checked("action-item-added", added, item)
     named = {**at, "actionItemId": item["actionItem"]["id"]}
     for event, payload in [
         ("action-item-updated", {**named, "task": "other"}), ("action-item-deleted", named),
         ("action-item-deleted", {**at, "actionItemId": "gone"}), ("leave-retro-room", at), ("user:logout", None),
+        ("join-retro-room", board), ("leave-retro-room", board), ("join-retro-room", 15), ("leave-retro-room", None),
+        ("join_room", {"room_id": "r", "user_id": "u1"}), ("room:heartbeat", {"room_id": "r", "user_id": "u1"}),
+        ("room:read", {"roomId": chat}), ("room:join", {"roomId": chat, "user_id": "u1"}),
+        ("leave_room", {"room_id": "r"}),
     ]:  # fmt: skip
-        _checked(event, one.emit(event, payload))
+        _checked(event, payload, one.emit(event, payload))
     server.post("/messages/incoming", {"phone": phone, "content_text": "b"})
     server.kick("r", {"userId": "u3", "message": "out"})
     three.wait("room:force-leave")
@@ -219,8 +232,16 @@ def test_what_sockets_are_told_is_as_described(serve: Serve, connect: Connect) -
     )
 
 
-def _checked(event: str, answer: Any) -> None:
+def test_what_is_not_taken_is_not_described() -> None:
+    assert validator("join_room", "payload").is_valid({"room_id": 1})
+    for payload in ({"userId": 1}, {"room_id": None}, "r", None):
+        assert not validator("join_room", "payload").is_valid(payload)
+    assert not validator("join-retro-room", "payload").is_valid(None)
+    assert not validator("leave_room", "x-ack").is_valid({"ok": True, "roomId": "r", "left": True, "more": 1})
+
+
+def _checked(event: str, payload: Any, answer: Any) -> None:
     if event in FROM_CLIENTS:
-        check_ack(event, answer)
+        check_ack(event, payload, answer)
     else:
         msgspec.convert(answer, messages.Refused, strict=True)
