@@ -44,6 +44,7 @@ from server.http.specs import SpecRoutes
 from server.http.webhook import WebhookRoutes
 from server.limits import TokenBucket
 from server.metrics import REMOVALS
+from server.origins import allowed_origins
 from server.reassert import Reassert
 from server.refusals import Refusal
 from server.room_policy import RoomPolicy
@@ -100,7 +101,7 @@ class PresenceServer:
             ping_interval=settings.ping_interval_ms / 1000,
             ping_timeout=settings.ping_timeout_ms / 1000,
             max_http_buffer_size=MAX_PACKET_BYTES,
-            cors_allowed_origins=_origins(settings),
+            cors_allowed_origins=allowed_origins(settings.cors_origins),
             transports=["websocket"] if websocket_only else None,
         )
         self.user_sockets = UserSockets(settings.max_user_connections)
@@ -270,12 +271,6 @@ def create_app(settings: Settings, redis_url: str | None = None, *, authorize: A
     if url is None:
         raise ValueError("neither the settings nor redis_url name a Redis")
     return PresenceServer(settings, url, authorize=authorize).asgi
-
-
-def _origins(settings: Settings) -> Any:
-    if "*" in settings.cors_origins:
-        return "*"
-    return list(settings.cors_origins) or None
 
 
 def _middleware(settings: Settings) -> Sequence[Middleware]:

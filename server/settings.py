@@ -124,7 +124,10 @@ class Settings:
         secret=True,
     )
     cors_origins: tuple[str, ...] = variable(
-        "PRESENCE_CORS_ORIGINS", kind.origins, doc="comma-separated; `*` only if written", shown="same origin"
+        "PRESENCE_CORS_ORIGINS",
+        kind.origins,
+        doc="beside the server's own, comma-separated; `*` only if written",
+        shown="same origin",
     )
     rate_limit: tuple[float, int] = variable(
         "PRESENCE_RATE_LIMIT", kind.rate, "50/100", "events a second / burst, per socket; heartbeats count; 0 = none"
