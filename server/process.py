@@ -29,7 +29,7 @@ log = logging.getLogger("presence")
 def run(settings: Settings, redis_url: str, host: str, port: int, workers: int) -> None:
     """Serve until SIGTERM or Ctrl-C. Raises ConfigurationError when the address cannot be listened on."""
     with _listen(host, port) as listener:
-        log.info("serving http://%s:%d", host, listener.getsockname()[1])
+        log.info("serving http://%s", _address(host, listener.getsockname()[1]))
         if workers == 1:
             serve_one(PresenceServer(settings, redis_url), listener)
         else:
@@ -46,7 +46,11 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+        raise ConfigurationError(f"cannot listen on {_address(host, port)}: {error.strerror}") from None
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class _Uvicorn(uvicorn.Server):

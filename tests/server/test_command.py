@@ -182,6 +182,15 @@ def test_002_7_an_empty_password_is_none_and_a_taken_port_one_line(run: Run, new
     assert "Traceback" not in second.output
 
 
+def test_an_address_of_ipv6_is_one_a_browser_takes(run: Run, store: EmbeddedServer) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 here")
+    command = run("serve", "--host", "::1", "--port", "0", REDIS_URL=store.url).serving()
+    assert command.url.startswith("http://[::1]:")
+
+
 def test_t1_5_grace_survives_the_death_of_its_server(
     run: Run, store: EmbeddedServer, connect: Connect, room: str
 ) -> None:
