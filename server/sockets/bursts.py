@@ -4,6 +4,8 @@ Each event is a WebSocket frame of its own. To a client frames from a server loo
 frames of a burst are made once; making them a socket and an event costs most of what an event costs.
 """
 
+import base64
+import logging
 import struct
 from collections.abc import Sequence
 from typing import Any, Final
@@ -13,6 +15,9 @@ from engineio.async_drivers.asgi import WebSocket
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 _FINAL_TEXT: Final = 0x81
+_PACKET_TYPES: Final = frozenset("0123456")
+
+log = logging.getLogger(__name__)
 
 
 class Burst(engineio_packet.Packet):  # type: ignore[misc]  # python-engineio has no types
@@ -29,7 +34,7 @@ class Burst(engineio_packet.Packet):  # type: ignore[misc]  # python-engineio ha
 
 
 class BurstingWebSocket(WebSocket):  # type: ignore[misc]  # python-engineio has no types
-    """A WebSocket that knows bursts, and can be broken off."""
+    """A WebSocket that knows bursts, can be broken off, and is over at the first frame that is no packet."""
 
     def __init__(self, handler: Any, server: Any) -> None:
         super().__init__(handler, server)
@@ -40,6 +45,17 @@ class BurstingWebSocket(WebSocket):  # type: ignore[misc]  # python-engineio has
         protocol = getattr(self.asgi_send, "__self__", None)
         if isinstance(protocol, WebSocketsSansIOProtocol):
             protocol.transport.abort()
+
+    async def wait(self) -> "str | bytes | None":
+        """The next frame; None, as for a connection that ended, where it cannot be read.
+
+        The library's reader would die of it before it has told anybody that the socket is gone.
+        """
+        frame = await super().wait()
+        if _is_packet(frame):
+            return frame  # type: ignore[no-any-return]  # python-engineio has no types
+        log.info("a frame that is no packet ends its connection")
+        return None
 
     async def send(self, message: "str | bytes | Burst") -> None:
         if not isinstance(message, Burst):
@@ -53,6 +69,19 @@ class BurstingWebSocket(WebSocket):  # type: ignore[misc]  # python-engineio has
         await protocol.writable.wait()
         if not protocol.disconnected and not protocol.close_sent:
             protocol.transport.write(message.frames)
+
+
+def _is_packet(frame: str | bytes) -> bool:
+    """Whether Engine.IO can read a frame. Of text the first character tells; after a `b` it is bytes in base64."""
+    if not isinstance(frame, str) or frame[:1] in _PACKET_TYPES:
+        return True
+    if not frame.startswith("b"):
+        return False
+    try:
+        base64.b64decode(frame[1:])
+    except ValueError:
+        return False
+    return True
 
 
 def _open_protocol(send: object) -> WebSocketsSansIOProtocol | None:

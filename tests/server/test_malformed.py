@@ -1,12 +1,13 @@
 """Malformed input: every payload gets its answer, names its field, and harms nobody else."""
 
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.client.driver import Client
+from tests.client.driver import Client, eventually
 from tests.client.raw import RawClient
 from tests.server.conftest import RunningServer
 
@@ -159,6 +160,23 @@ def test_a_frame_that_cannot_be_read_harms_nobody(server: RunningServer, frame: 
     assert bystander.emit('["room:heartbeat",{"roomId":"r"}]')["error"]["code"] == "not_in_room"
     client.close()
     bystander.close()
+
+
+@pytest.mark.parametrize("frame", ["", "hello", '{"a":1}', "bZZ", "bé", "9", "7", "²", "٣", "\u0000"])
+def test_a_frame_that_is_no_packet_is_the_end_of_its_socket_at_once(
+    server: RunningServer, room: str, caplog: pytest.LogCaptureFixture, frame: str
+) -> None:
+    """Its user waits in grace like any other whose connection broke off; nothing is a fault of the server's."""
+    client = RawClient(server.url, auth={"userId": "raw"})
+    assert client.emit(json.dumps(["join_room", {"roomId": room}]))["ok"] is True
+    caplog.set_level(logging.INFO)
+    client.send(frame)
+    assert client.closed(timeout_s=3)
+    client.close()
+    eventually(lambda: server.participants(room, view="full")["users"][0]["status"] == "away", "the grace")
+    told = [record for record in caplog.records if not record.name.startswith(("httpx", "httpcore", "websockets"))]
+    assert [record.levelname for record in told if record.exc_info] == []
+    assert [record.getMessage() for record in told].count("a frame that is no packet ends its connection") == 1
 
 
 @pytest.mark.parametrize("frame", ["42[", "42{}", "42[]", '42["x"', "42[1]", "42null", "42[" + "[" * 5000])
