@@ -7,6 +7,7 @@ from typing import Any
 
 import socketio
 
+from server.auth import check_sender
 from server.metrics import EVENTS, REFUSALS, SOCKETS
 from server.refusals import Refusal, refusal_of
 from server.sockets.session import Session
@@ -78,6 +79,7 @@ class Gateway(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socketio
         handler = self._handlers.get(event)
         if handler is None:
             raise Refusal("not_found", f"there is no event {event[:64]}")
+        check_sender(session.identity, payload)
         return await handler(session, payload)
 
     async def _settle(

@@ -147,6 +147,34 @@ def test_another_users_id_is_forbidden(guarded: RunningServer, connect: Connect)
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
 
 
+EVENTS: list[tuple[str, dict[str, Any]]] = [
+    *((event, {"roomId": ROOM}) for event in ("join_room", "leave_room", "room:heartbeat", "room:update")),
+    *((event, {"roomId": ROOM}) for event in ("room:sync", "room:users:get")),
+    *((event, {"roomIds": [ROOM]}) for event in ("room:watch", "room:unwatch")),
+    *((event, {"room_id": ROOM}) for event in ("room:join", "room:leave", "room:read")),
+    ("user:logout", {}), ("auth:refresh", {"token": token("15")}), ("leave-retro-room", {"retroId": "b"}),
+    ("request-retro-state", {"retroId": "b"}), ("typing", {"retroId": "b"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("event", "payload"), EVENTS)
+def test_another_users_id_is_forbidden_in_every_event(
+    guarded: RunningServer, connect: Connect, event: str, payload: dict[str, Any]
+) -> None:
+    """Nothing is done then. One's own is taken in both spellings; what is no id is named."""
+    client = connect(guarded, auth={"token": token("15")})
+    client.join(ROOM)
+    client.emit("join-retro-room", "b")
+    others: list[dict[str, Any]] = [{"userId": "u2"}, {"user_id": 2}, {"userId": 15, "user_id": "u2"}]
+    for named in others:
+        assert client.emit(event, {**payload, **named})["error"]["code"] == "forbidden"
+    assert client.emit(event, {**payload, "userId": {}})["error"]["field"] == "userId"
+    assert client.emit("room:heartbeat", {"roomId": ROOM})["ok"] is True
+    own: list[dict[str, Any]] = [{"userId": 15}, {"user_id": "15"}, {"userId": None}]
+    for named in own:
+        assert client.emit(event, {**payload, **named})["ok"] is True or event == "room:read"
+
+
 def test_an_id_is_the_same_user_as_text_and_number(guarded: RunningServer, connect: Connect) -> None:
     """T3.11."""
     client = connect(guarded, auth={"token": token("15")})
