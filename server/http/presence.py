@@ -75,6 +75,7 @@ class PresenceRoutes:
         )
 
     async def counts(self, request: Request) -> Response:
+        identity = self._authoriser.bearer(request.headers)
         if request.method == "POST":
             wanted = await body(request, payloads.CountRooms)
             ids = [_in_body(one, "ids") for one in wanted.ids]
@@ -82,7 +83,6 @@ class PresenceRoutes:
             ids = [canonical_id(one, "ids") for one in listed(request, "ids") or ()]
             if not ids or len(ids) > MAX_USERS:
                 raise InvalidInput("ids", f"must name 1–{MAX_USERS} rooms, separated by commas")
-        identity = self._authoriser.bearer(request.headers)
         for room in ids:
             self._authoriser.check_room(identity, "read", room)
         found = await self._engine.counts(ids)

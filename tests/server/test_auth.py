@@ -87,7 +87,11 @@ def test_only_the_health_of_the_process_is_open(guarded: RunningServer, path: st
     ],
 )  # fmt: skip
 def test_no_token_no_post(guarded: RunningServer, path: str, body: Any) -> None:
+    """Nor is a stranger told whether the body is any good."""
     assert guarded.http.post(path, json=body).status_code == 401
+    for content in (b"{", b" " * 1_000_001):
+        assert guarded.http.post(path, content=content).status_code == 401
+    assert guarded.http.get("/api/chatrooms/counts").status_code == 401
 
 
 @pytest.mark.parametrize("given", [None, "", 5, {}, [], True, "x", "a.b.c", "é.é.é", "." * 5000])
