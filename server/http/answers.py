@@ -6,7 +6,7 @@ from urllib.parse import unquote_plus
 
 import msgspec
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from presence_engine import InvalidInput
@@ -77,15 +77,23 @@ def listed(request: Request, name: str) -> list[str] | None:
     return None
 
 
+async def received(request: Request) -> bytes:
+    """Return the body's bytes. Raises `too_large`; of a client that hung up `invalid_input`, which nobody hears."""
+    data = bytearray()
+    try:
+        async for chunk in request.stream():
+            data += chunk
+            if len(data) > MAX_BODY_BYTES:
+                raise Refusal("too_large", f"the body has more than {MAX_BODY_BYTES} bytes")
+    except ClientDisconnect:
+        raise Refusal("invalid_input", "payload broke off", field="payload") from None
+    return bytes(data)
+
+
 async def body(request: Request, shape: type[T]) -> T:
     """Read a JSON body. Unreadable: 400 naming `payload`; a field that breaks its rule: 422 naming it."""
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > MAX_BODY_BYTES:
-            raise Refusal("too_large", f"the body has more than {MAX_BODY_BYTES} bytes")
     try:
-        content = msgspec.json.decode(bytes(data))
+        content = msgspec.json.decode(await received(request))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise Refusal("invalid_input", "payload must be JSON", field="payload") from None
     try:

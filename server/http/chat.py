@@ -25,8 +25,8 @@ from presence_engine import (
 from server import chat_wire
 from server.auth import Authoriser
 from server.chat_participants import ChatParticipants
-from server.http.answers import fresh, whole
-from server.http.chat_body import decoded, field_of_body, received, unprocessable
+from server.http.answers import fresh, received, whole
+from server.http.chat_body import decoded, field_of_body, unprocessable
 from server.payloads import ReadTo, read
 from server.refusals import Refusal
 from server.sockets.session import Identity

@@ -1,28 +1,15 @@
-"""Bodies of chat requests: read as they came, since a signature covers the bytes, and big integers must stay exact."""
+"""Bodies of chat requests: big integers stay exact, and what could not be read again is refused."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from starlette.requests import Request
-
 from presence_engine import InvalidInput
-from server.http.answers import MAX_BODY_BYTES
 from server.refusals import Refusal
 from server.sockets.transport import Codec
 
 MAX_DEPTH = 100
 
 T = TypeVar("T")
-
-
-async def received(request: Request) -> bytes:
-    """Return the body's bytes. Raises `too_large`."""
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > MAX_BODY_BYTES:
-            raise Refusal("too_large", f"the body has more than {MAX_BODY_BYTES} bytes")
-    return bytes(data)
 
 
 def decoded(data: bytes) -> Any:

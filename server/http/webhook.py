@@ -16,9 +16,9 @@ from presence_engine import (
     verification_answer,
 )
 from server.auth import Authoriser
-from server.http.answers import fresh
+from server.http.answers import fresh, received
 from server.http.chat import ChatRoutes
-from server.http.chat_body import decoded, received
+from server.http.chat_body import decoded
 from server.refusals import Refusal
 
 PATH: Final = "/webhook/whatsapp"

@@ -1,11 +1,13 @@
 """The HTTP routes of presence: shapes, order, paging, ids in addresses, refusals."""
 
+import re
+import socket
 import time
 from collections.abc import Callable
 
 import pytest
 
-from tests.client.driver import Client
+from tests.client.driver import Client, eventually
 from tests.server.conftest import RunningServer, Serve, in_path
 
 Connect = Callable[..., Client]
@@ -184,6 +186,25 @@ def test_malformed_bodies(server: RunningServer, content: bytes, status: int | N
 def test_a_body_too_large_is_too_large(server: RunningServer) -> None:
     response = server.http.post("/api/chatrooms/counts", content=b" " * 1_000_001)
     assert (response.status_code, response.json()["error"]["code"]) == (413, "too_large")
+
+
+@pytest.mark.parametrize("path", ["/api/chatrooms/counts", "/messages/incoming"])
+def test_a_client_that_hangs_up_in_its_body_is_no_fault(
+    server: RunningServer, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    def refusals() -> float:
+        figures = server.http.get("/metrics").text
+        found = re.search(r'^presence_refusals_total\{code="invalid_input"\} (\S+)$', figures, re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+    before = refusals()
+    with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as client:
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\nExpect: 100-continue\r\n\r\n"
+        client.sendall(head.encode())
+        assert client.recv(64).startswith(b"HTTP/1.1 100")
+        client.sendall(b'{"ids":')
+    eventually(lambda: refusals() > before, "the end of the request")
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
 
 
 @pytest.mark.parametrize(
