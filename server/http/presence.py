@@ -111,6 +111,8 @@ class PresenceRoutes:
     async def rooms_of_user(self, request: Request) -> Response:
         identity = self._authoriser.bearer(request.headers)
         user = canonical_id(request.path_params["user"], "userId")
+        if not self._engine.settings.user_index:
+            raise Refusal("not_found", "this server does not know where users are: PRESENCE_USER_INDEX is off")
         shown = [
             {"roomId": one.room, "connections": one.connections, "joinedAt": one.joined_at_ms}
             for one in await self._engine.where(user)

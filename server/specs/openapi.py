@@ -52,7 +52,9 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "How many are in each of the rooms.", messages.Counts, body=payloads.CountRooms
     ),
     ("get", "/api/chatrooms"): Operation("Live rooms, largest first.", messages.LiveRooms, (_LIMIT,)),
-    ("get", "/api/users/{userId}/rooms"): Operation("Where a user is.", messages.RoomsOfUser),
+    ("get", "/api/users/{userId}/rooms"): Operation(
+        "Where a user is.", messages.RoomsOfUser, absent="This server keeps no index of users (`PRESENCE_USER_INDEX`)."
+    ),
     ("get", "/api/analytics/removals"): Operation(
         "How many users left, by day and reason.", messages.Removals, (_DAYS,), admin=True
     ),

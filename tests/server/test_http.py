@@ -111,6 +111,16 @@ def test_count_counts_and_rooms(server: RunningServer, connect: Connect, room: s
     assert server.get("/api/users/nobody/rooms") == {"userId": "nobody", "rooms": []}
 
 
+def test_without_an_index_nobody_is_told_that_a_user_is_nowhere(serve: Serve, connect: Connect, room: str) -> None:
+    """C5: `PRESENCE_USER_INDEX=off`."""
+    server = serve(PRESENCE_USER_INDEX="off")
+    connect(server).join(room, "u1")
+    error = server.get("/api/users/u1/rooms", 404)["error"]
+    assert error["code"] == "not_found"
+    assert "PRESENCE_USER_INDEX" in error["message"]
+    assert server.get("/api/users/%00/rooms", 400)["error"]["field"] == "userId"
+
+
 def test_counts_takes_a_thousand_and_no_more(server: RunningServer) -> None:
     ids = [f"r{at}" for at in range(1000)]
     assert len(server.post("/api/chatrooms/counts", {"ids": ids})["counts"]) == 1000
