@@ -20,6 +20,7 @@ Authorize = Callable[[Identity | None, str, str], bool]
 
 _LEEWAY_S: Final = 5
 _MOST_NAMED: Final = 1000
+_NAME_BYTES: Final = 128
 _ANOTHER_USER: Final = "this socket belongs to another user"
 
 
@@ -65,6 +66,8 @@ class Authoriser:
             return None
         canonical = canonical_id(user, "userId")
         username = handshake.get("username")
+        if isinstance(username, str) and username and not _is_name(username):
+            raise InvalidInput("username", f"must have 1–{_NAME_BYTES} UTF-8 bytes")
         return Identity(canonical, wire.echo(user), username if isinstance(username, str) and username else None)
 
     def identity_of(self, token: object) -> Identity:
@@ -184,11 +187,19 @@ def _identity(claims: Mapping[str, Any]) -> Identity:
     return Identity(
         canonical_id(claims["sub"], "sub"),
         wire.echo(claims["sub"]),
-        name if isinstance(name, str) and name else None,
+        # Another name is the issuer's mistake, which no client could mend; a part of it would be a name nobody gave.
+        name if isinstance(name, str) and _is_name(name) else None,
         None if rooms is None else tuple(rooms),
         claims.get("admin") is True,
         float(claims["exp"]),
     )
+
+
+def _is_name(text: str) -> bool:
+    try:
+        return 1 <= len(text.encode()) <= _NAME_BYTES
+    except UnicodeEncodeError:
+        return False
 
 
 def _is_id(room: str) -> bool:

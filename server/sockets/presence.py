@@ -99,7 +99,8 @@ class PresenceEvents:
         doubted = self._partings.keep(room, user, session.sid)
         place = Membership(wire.echo(wanted.roomId), 0, wanted.username, wanted.data)
         place.keep(member or (doubted.membership if doubted else None))
-        place.username = place.username or identity.username
+        # An empty name is refused like any other that is none, not passed over for an earlier one.
+        place.username = (place.username or identity.username) if wanted.username is None else wanted.username
         # Of a member only what it names now: another tab may have changed the rest.
         says = wanted if member else place
         try:

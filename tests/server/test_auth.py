@@ -58,6 +58,11 @@ def test_a_good_token_opens_socket_and_routes(guarded: RunningServer, connect: C
         assert guarded.http.get(path, headers=bearer()).status_code == 200, path
 
 
+def test_a_name_too_long_for_any_join_is_passed_over(guarded: RunningServer, connect: Connect) -> None:
+    client = connect(guarded, auth={"token": token("long", name="é" * 65)})
+    assert client.join("named-1")["users"][0]["username"] == "long"
+
+
 def test_keys_of_both_kinds_open(by_key: tuple[RunningServer, str], connect: Connect) -> None:
     server, kind = by_key
     good = token("u1", key=pair(kind)[0], algorithm=kind)

@@ -166,3 +166,29 @@ def test_join_without_a_user_names_the_field(server: RunningServer, connect: Con
     assert client.wait("error") == {
         "code": "invalid_input", "message": answer["error"]["message"], "event": "join_room", "roomId": room,
     }  # fmt: skip
+
+
+def test_an_empty_name_is_none_of_a_first_join_or_a_later_one(
+    server: RunningServer, connect: Connect, room: str
+) -> None:
+    """Whether the handshake brought a name or not; and nothing of such a join stays."""
+    for auth in ({"userId": "u1"}, {"userId": "u2", "username": "Hand Shake"}):
+        client = connect(server, auth=auth)
+        for _ in range(2):
+            error = client.emit("join_room", {"roomId": room, "username": ""})["error"]
+            assert (error["code"], error["field"]) == ("invalid_input", "username")
+            assert server.participants(room)["count"] == 0
+        client.join(room)
+        assert client.emit("join_room", {"roomId": room, "username": ""})["error"]["field"] == "username"
+        client.emit("leave_room", {"roomId": room})
+
+
+@pytest.mark.parametrize("name", ["x" * 129, "é" * 65, "\ud800"])
+def test_a_handshake_with_a_name_that_none_can_join_under_is_refused(server: RunningServer, name: str) -> None:
+    client = RawClient(server.url, auth={"userId": "u1", "username": name})
+    assert client.connected.startswith("44")
+    assert "invalid_input" in client.connected
+    client.close()
+    client = RawClient(server.url, auth={"userId": "u1", "username": "é" * 64})
+    assert client.connected.startswith("40")
+    client.close()
