@@ -193,6 +193,7 @@ class PresenceServer:
             middleware=_middleware(self.settings),
             lifespan=lambda _app: self._lifespan(),
         )
+        web.router.redirect_slashes = False
         sockets = ConnectRate(socketio.ASGIApp(self.sockets), self.settings.connect_rate)
         return SecurityHeaders(_WithSockets(sockets, web))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
-from urllib.parse import unquote_plus
+from urllib.parse import parse_qsl, unquote, unquote_plus
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -68,13 +68,34 @@ def whole(request: Request, name: str, default: int, least: int, most: int) -> i
     return int(text)
 
 
+def in_path(request: Request, name: str) -> str:
+    """Return an id of the path, decoded. Bytes that are no text become what no id may hold; U+FFFD might be one."""
+    given: str = request.path_params[name]
+    if "\ufffd" in given:
+        try:
+            unquote(request.scope.get("raw_path") or b"", errors="strict")
+        except UnicodeDecodeError:
+            return given.replace("\ufffd", "\udcff")
+    return given
+
+
+def in_query(request: Request, name: str) -> str | None:
+    """Return a text of the query, decoded as `in_path`."""
+    return dict(parse_qsl(_query(request), keep_blank_values=True, errors="surrogateescape")).get(name)
+
+
 def listed(request: Request, name: str) -> list[str] | None:
     """Return a comma-separated query value, split before it is decoded, so that ids may hold `%2C`."""
-    for part in request.url.query.split("&"):
+    for part in _query(request).split("&"):
         key, equals, value = part.partition("=")
         if unquote_plus(key) == name and equals:
-            return [unquote_plus(one) for one in value.split(",")] if value else []
+            return [unquote_plus(one, errors="surrogateescape") for one in value.split(",")] if value else []
     return None
+
+
+def _query(request: Request) -> str:
+    found: bytes = request.scope["query_string"]
+    return found.decode(errors="surrogateescape")
 
 
 async def received(request: Request) -> bytes:

@@ -25,7 +25,7 @@ from presence_engine import (
 from server import chat_wire
 from server.auth import Authoriser
 from server.chat_participants import ChatParticipants
-from server.http.answers import fresh, received, whole
+from server.http.answers import fresh, in_path, in_query, received, whole
 from server.http.chat_body import decoded, field_of_body, unprocessable
 from server.payloads import ReadTo, read
 from server.refusals import Refusal
@@ -82,7 +82,7 @@ class ChatRoutes:
 
     async def messages(self, request: Request) -> Response:
         identity = self._authoriser.bearer(request.headers)
-        given = request.query_params.get("room_id")
+        given = in_query(request, "room_id")
         if given is None:
             raise InvalidInput("room_id", "is missing")
         room_id = canonical_id(given, "room_id")
@@ -186,7 +186,7 @@ class ChatRoutes:
 
     def _room_of_path(self, request: Request) -> str:
         identity = self._authoriser.bearer(request.headers)
-        room_id = canonical_id(request.path_params["room_id"], "room_id")
+        room_id = canonical_id(in_path(request, "room_id"), "room_id")
         self._authoriser.check_room(identity, "chat", room_id)
         return room_id
 

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route
 from presence_engine import InvalidInput, Kicked, LiveRoom, PresenceEngine, Rooms, canonical_id
 from server import payloads, wire
 from server.auth import Authoriser
-from server.http.answers import body, fresh, listed, whole
+from server.http.answers import body, fresh, in_path, in_query, listed, whole
 from server.refusals import Refusal
 from server.sockets.session import Identity
 
@@ -59,7 +59,7 @@ class PresenceRoutes:
         if view not in {"names", "full"}:
             raise InvalidInput("view", "must be names or full")
         page = await self._engine.list(
-            room, limit=limit, cursor=request.query_params.get("cursor"), names_only=view == "names"
+            room, limit=limit, cursor=in_query(request, "cursor"), names_only=view == "names"
         )
         show = wire.member if view == "full" else wire.participant
         answer: wire.Json = {"count": page.position.count, "users": [show(member) for member in page.members]}
@@ -110,7 +110,7 @@ class PresenceRoutes:
 
     async def rooms_of_user(self, request: Request) -> Response:
         identity = self._authoriser.bearer(request.headers)
-        user = canonical_id(request.path_params["user"], "userId")
+        user = canonical_id(in_path(request, "user"), "userId")
         if not self._engine.settings.user_index:
             raise Refusal("not_found", "this server does not know where users are: PRESENCE_USER_INDEX is off")
         shown = [
@@ -122,7 +122,7 @@ class PresenceRoutes:
 
     async def kick(self, request: Request) -> Response:
         self._authoriser.check_admin(request.headers)
-        room = canonical_id(request.path_params["room"], "roomId")
+        room = canonical_id(in_path(request, "room"), "roomId")
         wanted = await body(request, payloads.Kick)
         user = _in_body(wanted.userId, "userId")
         outcome = await self._engine.kick(room, user, message=wanted.message)
@@ -135,7 +135,7 @@ class PresenceRoutes:
 
     def _readable(self, request: Request, action: str = "read") -> str:
         identity = self._authoriser.bearer(request.headers)
-        room = canonical_id(request.path_params["room"], "roomId")
+        room = canonical_id(in_path(request, "room"), "roomId")
         self._authoriser.check_room(identity, action, room)
         return room
 

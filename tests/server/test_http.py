@@ -217,6 +217,33 @@ def test_a_client_that_hangs_up_in_its_body_is_no_fault(
     assert [record.getMessage() for record in caplog.records if record.exc_info] == []
 
 
+BROKEN = [
+    ("/api/chatroom/%FF/participants", "roomId"), ("/api/chatroom/a%C3/count", "roomId"),
+    ("/api/users/%ED%A0%80/rooms", "userId"), ("/api/chatrooms/counts?ids=a,%FF", "ids"),
+    ("/api/chatroom/r/participants?cursor=1%3A%FF", "cursor"), ("/messages?room_id=%C3%28", "room_id"),
+    ("/rooms/%FF", "room_id"), ("/api/retro/%FF/state", "retroId"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "field"), BROKEN)
+def test_bytes_that_are_no_text_are_no_id(server: RunningServer, path: str, field: str) -> None:
+    error = server.get(path, 400)["error"]
+    assert (error["code"], error["field"]) == ("invalid_input", field)
+    assert "Unicode" in error["message"]
+
+
+def test_the_sign_for_bytes_that_are_no_text_is_an_id_like_any_other(server: RunningServer) -> None:
+    assert server.count("\ufffd")["roomId"] == "\ufffd"
+    assert server.get("/api/chatrooms/counts?ids=%EF%BF%BD&x=%FF") == {"counts": {"\ufffd": 0}}
+    assert server.get("/api/chatroom/r/participants?cursor=1%3A%EF%BF%BD&x=%FF")["users"] == []
+
+
+@pytest.mark.parametrize("path", ["/healthz/", "/api/chatrooms/", "/admin/", "/api/chatroom/r/count/", "/messages/"])
+def test_a_slash_at_the_end_is_another_address(server: RunningServer, path: str) -> None:
+    """Not sent elsewhere: behind a proxy that would be an address of the server's own, without TLS."""
+    assert server.get(path, 404)["error"]["code"] == "not_found"
+
+
 @pytest.mark.parametrize(
     "path", ["/nowhere", "/api", "/api/chatroom", "/api/chatroom/r", "/api/chatroom//participants/x"]
 )
