@@ -7,12 +7,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from presence_engine import canonical_id
 from server import board_wire
 from server.auth import Authoriser
 from server.board_fanout import room_of
 from server.board_view import BoardView
 from server.http.answers import fresh, in_path
+from server.sockets.board_seats import board_id
 
 
 class BoardRoutes:
@@ -26,7 +26,7 @@ class BoardRoutes:
 
     async def state(self, request: Request) -> Response:
         identity = self._authoriser.bearer(request.headers)
-        retro = canonical_id(in_path(request, "retro"), "retroId")
+        retro = board_id(in_path(request, "retro"))
         self._authoriser.check_room(identity, "board", room_of(retro))
         snapshot, present = await self._view.whole(retro)
         about = {"participantCount": present.position.count, "ttl": math.ceil(snapshot.ttl_ms / 1000)}

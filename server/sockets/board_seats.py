@@ -67,7 +67,7 @@ class BoardSeats:
 
     async def join(self, session: Session, payload: Any) -> Answer:
         wanted = read(payloads.JoinBoard, {"retroId": payload} if isinstance(payload, (str, int, float)) else payload)
-        retro = _retro(wanted.retroId)
+        retro = board_id(wanted.retroId)
         if self._fanout.board_of(session) not in (None, retro):
             raise Refusal("forbidden", "this socket is at another board")
         room, known = room_of(retro), session.identity
@@ -124,7 +124,7 @@ class BoardSeats:
 
     async def at(self, session: Session, wanted: payloads.Board) -> str:
         """Return the board the socket is at, which must be the one it names, as the user it is."""
-        retro, joined = _retro(wanted.retroId), self._fanout.board_of(session)
+        retro, joined = board_id(wanted.retroId), self._fanout.board_of(session)
         if wanted.userId is not None:
             self._authoriser.identify(session, wanted.userId, None)
         if joined is None:
@@ -149,8 +149,8 @@ class BoardSeats:
         await self._sockets.emit(event, body, to=session.sid, namespace=session.namespace)
 
 
-def _retro(given: str | int | float) -> str:
-    """A board's canonical id. Its presence room's id is longer, and must be an id too."""
+def board_id(given: str | int | float) -> str:
+    """Return a board's canonical id. Its presence room's id is longer, and must be an id too."""
     retro = canonical_id(given, "retroId")
     try:
         canonical_id(room_of(retro), "retroId")

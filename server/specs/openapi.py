@@ -109,8 +109,10 @@ def _operation(path: str, operation: Operation) -> Json:
 
 
 def _path_parameter(part: str) -> Json:
-    schema = {"type": "string", "minLength": 1, "maxLength": 128}
-    return {"name": part.strip("{}"), "in": "path", "required": True, "schema": schema}
+    name = part.strip("{}")
+    # A board's presence room is `retro:<retroId>`, which must be an id too.
+    schema = {"type": "string", "minLength": 1, "maxLength": 122 if name == "retroId" else 128}
+    return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
 def _responses(operation: Operation) -> Json:

@@ -137,6 +137,16 @@ def test_a_board_that_is_no_id(server: RunningServer, sit: Sit, event: str, give
     assert one.client.emit(event, VALID)["error"]["field"] == "retroId"
 
 
+def test_a_board_that_is_no_id_over_http_is_refused_as_over_a_socket(server: RunningServer, sit: Sit) -> None:
+    one, given = sit(server), "é" * 61 + "x"
+    said = one.client.emit("request-retro-state", {"retroId": given})["error"]
+    assert said == server.get(f"/api/retro/{given}/state", 400)["error"]
+    assert (said["field"], said["message"]) == ("retroId", "retroId must have at most 122 UTF-8 bytes")
+    assert server.get(f"/api/retro/{given[1:]}/state")["version"] == 0
+    (parameter,) = server.get("/openapi.json")["paths"]["/api/retro/{retroId}/state"]["get"]["parameters"]
+    assert parameter["schema"]["maxLength"] == 122
+
+
 @pytest.mark.parametrize("payload", [None, [], {}, True, "", {"retroId": None}, {"retroId": "x" * 123}, 1.5])
 def test_joining_nothing(server: RunningServer, connect: Connect, payload: Any) -> None:
     client = connect(server, auth={"userId": "u1"})
