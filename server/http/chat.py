@@ -26,7 +26,7 @@ from server import chat_wire
 from server.auth import Authoriser
 from server.chat_participants import ChatParticipants
 from server.http.answers import fresh, in_path, in_query, received, whole
-from server.http.chat_body import decoded, field_of_body, unprocessable
+from server.http.chat_body import check_says_something, decoded, field_of_body, unprocessable
 from server.payloads import ReadTo, read
 from server.refusals import Refusal
 from server.sockets.session import Identity
@@ -144,6 +144,7 @@ class ChatRoutes:
         message = field_of_body(lambda: read_outgoing(content))
         room_id = field_of_body(lambda: canonical_id(message.room_id, "room_id"))
         user_id = field_of_body(lambda: canonical_id(message.user_id, "user_id"))
+        field_of_body(lambda: check_says_something(message))
         self._authoriser.check_room(identity, "chat", room_id)
         if identity is not None and not identity.admin and user_id != identity.user:
             raise Refusal("forbidden", "the token belongs to another user")

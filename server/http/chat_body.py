@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from presence_engine import InvalidInput
+from presence_engine import InvalidInput, MessageContent, OutgoingMessage
 from server.refusals import Refusal
 from server.sockets.transport import Codec
 
 MAX_DEPTH = 100
+# What is told of a message rather than by it.
+_ABOUT = {"content_type", "wa_message_id", "status", "status_timestamp", "reply_to_wa_message_id"}
 
 T = TypeVar("T")
 
@@ -33,6 +35,14 @@ def field_of_body(check: Callable[[], T]) -> T:
 
 def unprocessable(error: InvalidInput) -> Refusal:
     return Refusal("invalid_input", str(error), field=error.field, status=422)
+
+
+def check_says_something(message: OutgoingMessage) -> None:
+    """Raise InvalidInput naming `text` for a text without one, and nothing beside it: a field's name was mistaken."""
+    is_text = (message.content_type or "text") == "text"
+    said = {"text", *MessageContent.__struct_fields__} - _ABOUT
+    if is_text and not any(getattr(message, name) for name in said):
+        raise InvalidInput("text", "is missing")
 
 
 def _too_deep(content: Any) -> bool:

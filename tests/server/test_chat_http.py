@@ -167,10 +167,30 @@ def test_malformed_incoming_names_the_field_and_saves_nothing(server: RunningSer
         ({"room_id": "r", "user_id": "a", "text": 5}, "text"),
         ({"room_id": "r", "user_id": "a", "client_id": 5}, "client_id"),
         ({"room_id": "r", "user_id": "a\x00"}, "user_id"), ([], "payload"),
+        ({"room_id": "r", "user_id": "a"}, "text"), ({"room_id": "r", "user_id": "a", "message": "hi"}, "text"),
+        ({"room_id": "r", "user_id": "a", "content_type": "text", "content_text": ""}, "text"),
+        ({"room_id": "r", "user_id": "a", "status": "sent", "wa_message_id": "w", "metadata": {}}, "text"),
     ],
 )  # fmt: skip
 def test_malformed_sends_name_the_field(server: RunningServer, body: Any, field: str) -> None:
     refused(server.post("/messages/send", body, 422), "invalid_input", field)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"content_text": "hi"},
+        {"content_type": "image"},
+        {"media_id": "m"},
+        {"reaction_emoji": "+"},
+        {"metadata": {"x": 0}},
+    ],
+)
+def test_what_is_more_than_text_needs_none(server: RunningServer, phone: str, said: dict[str, Any]) -> None:
+    """Of a customer's message nothing but the phone is asked for."""
+    room = server.post("/messages/incoming", {"phone": phone})["room_id"]
+    body = {"room_id": room, "user_id": "a", **said}
+    assert server.post("/messages/send", body)["message"].items() >= said.items()
 
 
 @pytest.mark.parametrize("path", ["/messages/incoming", "/messages/send", "/webhook/whatsapp", "/rooms/x/read"])
