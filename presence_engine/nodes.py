@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from presence_engine import replies
@@ -187,12 +187,34 @@ class Node:
             log.warning("the reaping of node %s stopped and will be taken up again: %s", node, error)
 
     async def _reap(self, node: str, reason: str) -> None:
-        """Remove all connections of a condemned node: rooms in handfuls, users in pages; then forget the sentence."""
-        for partition in range(self.engine.keys.partitions):
-            while rooms := await self._rooms_held(partition, node):
-                for room in rooms:
-                    await self.engine.reap(room, node, reason)
+        """Remove all connections of a condemned node, then forget the sentence.
+
+        Raises StoreUnavailable when some were out of reach: the sentence stands then.
+        """
+        partitions = self.engine.keys.partitions
+        if missed := await self._remove(node, reason, range(partitions)):
+            raise StoreUnavailable(f"{len(missed)} of {partitions} partitions are out of reach")
         await self._retire(node, reason)
+
+    async def _remove(self, node: str, reason: str, partitions: Iterable[int]) -> set[int]:
+        """Remove a node's connections: rooms in handfuls, users in pages. Return the partitions out of reach.
+
+        All are asked first and together, so that a server which hangs costs one timeout, not one a partition.
+        """
+        asked, missed = list(partitions), set[int]()
+        held = await asyncio.gather(*(self._rooms_held(part, node) for part in asked), return_exceptions=True)
+        for partition, first in zip(asked, held, strict=True):
+            rooms = first
+            try:
+                while rooms:
+                    if isinstance(rooms, BaseException):
+                        raise rooms
+                    for room in rooms:
+                        await self.engine.reap(room, node, reason)
+                    rooms = await self._rooms_held(partition, node)
+            except StoreUnavailable:
+                missed.add(partition)
+        return missed
 
     async def _rooms_held(self, partition: int, node: str) -> list[str]:
         keys = (self.engine.keys.node(partition, node),)

@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import pytest
 
-from presence_engine import Node, PresenceEngine, audit
+from presence_engine import Node, PresenceEngine, StoreUnavailable, audit
 from tests.conftest import MakeEngine
 
 LEASE_MS: Final = 300
@@ -161,3 +161,43 @@ async def test_reaping_is_taken_up_by_another(make_node: MakeNode, make_engine: 
     for number in range(5):
         await until(lambda n=number: is_list(later.engine, [], f"r{n}"), "the sentence is forgotten")  # type: ignore[misc]
     await without_drift(later.engine)
+
+
+class Outage:
+    """Some partitions of an engine, out of reach until they are `back`."""
+
+    def __init__(self, engine: PresenceEngine, *partitions: int) -> None:
+        self._stems = tuple(engine.keys.stem(partition) for partition in partitions)
+        self._run = engine.store.run
+        engine.store.run = self._refuse  # type: ignore[assignment, method-assign]
+
+    async def _refuse(self, name: str, keys: Sequence[str], *rest: Any) -> list[Any]:
+        if keys[0].startswith(self._stems):
+            raise StoreUnavailable("out of reach")
+        return await self._run(name, keys, *rest)
+
+    def back(self) -> None:
+        self._stems = ()
+
+
+def room_in(engine: PresenceEngine, partition: int) -> str:
+    return next(room for room in map(str, range(1000)) if engine.keys.partition_of(room) == partition)
+
+
+async def test_a_shard_that_is_away_keeps_nobody_in_the_rooms_of_the_others(
+    make_node: MakeNode, make_engine: MakeEngine
+) -> None:
+    """And what it has itself goes when it is back: the sentence stands until then."""
+    alive = await make_node("alive", await make_engine(partitions=4))
+    dead = await make_node("dead", await make_engine(partitions=4))
+    rooms = [room_in(alive.engine, partition) for partition in range(4)]
+    for room in rooms:
+        await dead.engine.join(room, "u", "c")
+    outage = Outage(alive.engine, 0, 2)
+    await silence(dead)
+    for partition in (1, 3):
+        await until(lambda at=partition: is_list(alive.engine, [], rooms[at]), f"partition {partition}")  # type: ignore[misc]
+    outage.back()
+    for partition in (0, 2):
+        await until(lambda at=partition: is_list(alive.engine, [], rooms[at]), f"partition {partition}")  # type: ignore[misc]
+    await without_drift(alive.engine)
