@@ -445,8 +445,12 @@ class PresenceEngine:
         except Exception:
             log.exception("on_removed failed on %d removals", len(found))
 
-    async def reap(self, room: Id, node: str, reason: str, *, now_ms: int | None = None) -> int:
+    async def reap(
+        self, room: Id, node: str, reason: str, *, spare_grace: bool = False, now_ms: int | None = None
+    ) -> int:
         """Remove every connection that `node` left in a room, looking at 100 users a call. Return how many there were.
+
+        spare_grace: those in grace stay until their deadline.
 
         Source: lua/v1/presence/reap.lua. O(n log n) for n users in the room, less when few are left to find.
         """
@@ -456,6 +460,7 @@ class PresenceEngine:
         while cursor is not None:
             values: dict[str, object] = {"room": room_id, "node": node, "reason": reason, "limit": SWEEP_LIMIT}
             values["after_joined_at"], values["after_user"] = cursor
+            values["spare"] = "grace" if spare_grace else ""
             cursor, found = replies.reaped(await self._change("presence/reap", values, now_ms))
             removed += found
         return removed

@@ -15,7 +15,9 @@ from presence_engine.tasks import end_tasks
 
 _RENEWALS_A_LEASE: Final = 3
 _RETRY_S: Final = 0.5
-_REAP_LIMIT: Final = 100
+# Of a node that keeps some of its connections a page has to show every room of a partition.
+_REAP_LIMIT: Final = 1000
+_ENDED_LIMIT: Final = 100
 _AFTER_LAPSE_MS: Final = 20
 
 log = logging.getLogger(__name__)
@@ -55,6 +57,10 @@ class Node:
         self._reaping: dict[str, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
         self._recovery: asyncio.Task[None] | None = None
+        # Where ended nodes may have connections again, as of so many breaks.
+        self._doubted: set[int] = set()
+        self._breaks_doubted = -1
+        self._looking: asyncio.Task[None] | None = None
 
     @property
     def recovering(self) -> bool:
@@ -77,7 +83,8 @@ class Node:
 
         retire=False: it has not, or not all; the lease lapses, and what is left is reaped as of a dead node.
         """
-        await end_tasks(task for task in (self._task, self._recovery, *self._reaping.values()) if task)
+        tasks = (self._task, self._recovery, self._looking, *self._reaping.values())
+        await end_tasks(task for task in tasks if task)
         with contextlib.suppress(StoreUnavailable):
             if retire:
                 await self._retire(self.engine.node, self.name)
@@ -108,6 +115,7 @@ class Node:
                 self._recovery = asyncio.create_task(self._recover(breaks), name="presence-recovery")
         if lease is None:
             return 0
+        self._doubt(breaks)
         self._look_for_deadlines(has_others=lease.next_ms is not None)
         for node, reason in lease.condemned:
             self._start_reaping(node, reason)
@@ -140,6 +148,33 @@ class Node:
         except Exception:
             log.exception("this process could not be compared with Redis")
 
+    def _doubt(self, breaks: int) -> None:
+        """Look after nodes that ended, at the start and after every break: a failover may have lost their removal."""
+        if breaks != self._breaks_doubted:
+            self._breaks_doubted = breaks
+            self._doubted = set(range(self.engine.keys.partitions))
+        if self._doubted and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.create_task(self._remove_ended(), name="presence-ended-nodes")
+
+    async def _remove_ended(self) -> None:
+        """Remove again what nodes have that are no more; what is out of reach stays in doubt.
+
+        One that stopped by itself had put all of its connections into grace: any that is not lost that in a failover.
+        """
+        doubted, self._doubted = self._doubted, set()
+        missed = set[int]()
+        try:
+            dead, stopped = await self._ended()
+            for node in (*dead, *stopped):
+                missed |= await self._remove(node, "node_lost", doubted - missed, spare_grace=node not in dead)
+        except StoreUnavailable as error:
+            log.warning("nodes that ended are looked after later: %s", error)
+            missed = doubted
+        except Exception:
+            log.exception("nodes that ended could not be looked after")
+            missed = doubted
+        self._doubted |= missed
+
     def _look_for_deadlines(self, *, has_others: bool) -> None:
         """A node that stops by itself leaves deadlines of grace behind that no sweeper but its own was told of."""
         if has_others or self._had_others:
@@ -170,6 +205,10 @@ class Node:
         values = {"node": node, "name": name, "which": which, "reason": reason, "now_ms": ""}
         return replies.condemned(await self.engine.store.run("presence/condemn", keys, values))
 
+    async def _ended(self) -> tuple[list[str], list[str]]:
+        keys = [self.engine.keys.nodes(part) for part in ("leases", "gone", "retired")]
+        return replies.ended(await self.engine.store.run("presence/ended", keys, {"limit": _ENDED_LIMIT}))
+
     async def _retire(self, node: str, what: str) -> None:
         keys = [self.engine.keys.nodes(part) for part in ("leases", "condemned", "retired")]
         await self.engine.store.run("presence/retire", keys, {"node": node, "what": what, "now_ms": ""})
@@ -196,7 +235,9 @@ class Node:
             raise StoreUnavailable(f"{len(missed)} of {partitions} partitions are out of reach")
         await self._retire(node, reason)
 
-    async def _remove(self, node: str, reason: str, partitions: Iterable[int]) -> set[int]:
+    async def _remove(
+        self, node: str, reason: str, partitions: Iterable[int], *, spare_grace: bool = False
+    ) -> set[int]:
         """Remove a node's connections: rooms in handfuls, users in pages. Return the partitions out of reach.
 
         All are asked first and together, so that a server which hangs costs one timeout, not one a partition.
@@ -204,14 +245,17 @@ class Node:
         asked, missed = list(partitions), set[int]()
         held = await asyncio.gather(*(self._rooms_held(part, node) for part in asked), return_exceptions=True)
         for partition, first in zip(asked, held, strict=True):
-            rooms = first
+            rooms, spared = first, set[str]()
             try:
                 while rooms:
                     if isinstance(rooms, BaseException):
                         raise rooms
                     for room in rooms:
-                        await self.engine.reap(room, node, reason)
-                    rooms = await self._rooms_held(partition, node)
+                        await self.engine.reap(room, node, reason, spare_grace=spare_grace)
+                    if spare_grace:
+                        # Their notes stay.
+                        spared.update(rooms)
+                    rooms = [room for room in await self._rooms_held(partition, node) if room not in spared]
             except StoreUnavailable:
                 missed.add(partition)
         return missed

@@ -198,6 +198,14 @@ def condemned(reply: Reply) -> list[str]:
     return [node.decode() for node in reply[2:]]
 
 
+def ended(reply: Reply) -> tuple[list[str], list[str]]:
+    """The nodes that were declared dead, and those that stopped by themselves."""
+    if word(reply) != "ended":
+        raise _unknown(reply)
+    found = [node.decode() for node in reply[2:]]
+    return found[: reply[1]], found[reply[1] :]
+
+
 def nodes(reply: Reply) -> models.Nodes:
     if word(reply) != "nodes":
         raise _unknown(reply)

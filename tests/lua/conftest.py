@@ -24,6 +24,7 @@ DEFAULTS: dict[str, object] = {
     "limit": 100, "message": "", "after_joined_at": "", "after_user": "", "detail": "full",
     "node": NODE, "lease_ms": 10_000, "which": "lapsed", "reason": "node_lost", "what": "", "days": 2, "partitions": 4,
     "since": 0,
+    "spare": "",
 }  # fmt: skip
 # Lowers every key's remaining life: what real time does while the tests' clock jumps.
 _AGE = """

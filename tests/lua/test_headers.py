@@ -14,7 +14,7 @@ SHARED = sorted((lua_folder() / "shared").glob("*.lua"))
 FILES = [*sorted((lua_folder() / "v1").rglob("*.lua")), *SHARED]
 READERS = {
     f"presence/{verb}"
-    for verb in "audit count counts due held index lag list nodes removals rooms where".split()  # noqa: SIM905
+    for verb in "audit count counts due ended held index lag list nodes removals rooms where".split()  # noqa: SIM905
 }
 # Whole tables whose size something else bounds far below 8,000, which is where Lua's unpack fails (X3).
 BOUNDED = {

@@ -46,6 +46,28 @@ async def test_what_a_dead_node_left_goes_with_its_reason(lua: Lua) -> None:
     assert min(life for key, life in (await lua.expiries()).items() if key.startswith("room")) > LIFE_MS
 
 
+async def test_those_in_grace_may_be_spared(lua: Lua) -> None:
+    """Of a node that stopped by itself: its note of the room stays as long as one of them does."""
+    for user, number in (("a", 1), ("b", 2), ("b", 3), ("c", 4)):
+        await lua.join(user, connection=f"{NODE}{number}")
+    for user, number in (("a", 1), ("b", 2)):
+        await lua.run("detach", user=user, connection=f"{NODE}{number}")
+    assert await reap_all(lua, spare="grace") == 2
+    dump = await lua.dump()
+    assert sorted(dump["room:r:deadlines"]) == [f"a\x1f~{NODE}1", f"b\x1f~{NODE}2"]
+    assert dump["room:r:removed"] == {"c": "node_lost"}
+    assert dump[f"node:{NODE}"] == {"r": "2"}
+    assert await reap_all(lua, spare="grace") == 0
+    assert await lua.dump() == dump
+
+
+@pytest.mark.parametrize("spare", ["", "grace"])
+async def test_a_note_of_a_room_that_is_gone_is_dropped(lua: Lua, spare: str) -> None:
+    await lua.redis.hset(lua.key(f"node:{NODE}"), "r", "3")
+    assert await reap_all(lua, spare=spare) == 0
+    assert await lua.dump() == {}
+
+
 async def test_by_pages_of_a_bounded_size(lua: Lua) -> None:
     for n in range(250):
         await lua.join(f"u{n}", connection=f"{NODE}{n}")
@@ -72,12 +94,6 @@ async def test_twice_is_once(lua: Lua) -> None:
     assert await reap_all(lua) == 0
     assert await lua.dump() == before
     assert await feed.read() == []
-
-
-async def test_a_note_of_a_room_that_is_gone_is_dropped(lua: Lua) -> None:
-    await lua.redis.hset(lua.key(f"node:{NODE}"), "r", "3")
-    assert await reap_all(lua) == 0
-    assert await lua.dump() == {}
 
 
 async def test_something_due_is_swept_first(lua: Lua) -> None:

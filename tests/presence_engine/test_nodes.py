@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import pytest
+from redis.asyncio import Redis
 
 from presence_engine import Node, PresenceEngine, StoreUnavailable, audit
 from tests.conftest import MakeEngine
@@ -201,3 +202,81 @@ async def test_a_shard_that_is_away_keeps_nobody_in_the_rooms_of_the_others(
     for partition in (0, 2):
         await until(lambda at=partition: is_list(alive.engine, [], rooms[at]), f"partition {partition}")  # type: ignore[misc]
     await without_drift(alive.engine)
+
+
+class LostWrites:
+    """A failover to a replica that heard nothing since this was made, of the first partition only."""
+
+    def __init__(self, redis: Redis, engine: PresenceEngine) -> None:
+        self._redis, self._engine, self._saved = redis, engine, f"saved-{engine.keys.stem(0)}"
+
+    async def _copy(self, source: str, target: str) -> None:
+        for key in await self._redis.keys(f"{target}*"):
+            await self._redis.delete(key)
+        for key in map(str, await self._redis.keys(f"{source}*")):
+            await self._redis.copy(key, target + key.removeprefix(source))
+
+    async def begin(self) -> "LostWrites":
+        await self._copy(self._engine.keys.stem(0), self._saved)
+        return self
+
+    async def fail_over(self) -> None:
+        await self._copy(self._saved, self._engine.keys.stem(0))
+        for pipe in self._engine.store._topology.pipes():
+            await pipe.close()
+
+
+async def test_the_dead_whom_a_failover_brings_back_are_removed_again(make_node: MakeNode, redis: Redis) -> None:
+    alive, dead = await make_node("alive"), await make_node("dead")
+    await dead.engine.join("r", "u", "c")
+    lost = await LostWrites(redis, alive.engine).begin()
+    await silence(dead)
+    await until(lambda: is_list(alive.engine, []), "the dead node's user stays")
+    await asyncio.sleep(LEASE_MS / 1000)
+    await lost.fail_over()
+    assert await users(alive.engine) == ["u"]
+    await until(lambda: is_list(alive.engine, []), "a ghost")
+    await without_drift(alive.engine)
+
+
+async def test_of_a_node_that_stopped_a_failover_brings_nobody_back_and_ends_no_grace(
+    make_node: MakeNode, redis: Redis
+) -> None:
+    """Whoever is there without grace is so only because that a grace began was lost."""
+    staying, leaving = await make_node("staying"), await make_node("leaving")
+    for room, user in (("r", "u1"), ("r2", "u2")):
+        await leaving.engine.join(room, user, "c")
+    await leaving.engine.detach("r2", "u2", "c", grace_ms=60_000)
+    lost = await LostWrites(redis, staying.engine).begin()
+    await leaving.engine.detach("r", "u1", "c", grace_ms=60_000)
+    await leaving.stop()
+    await lost.fail_over()
+    await until(lambda: is_list(staying.engine, []), "a ghost")
+    (member,) = (await staying.engine.list("r2")).members
+    assert (member.user, member.status) == ("u2", "away")
+    await without_drift(staying.engine)
+
+
+async def test_the_ended_are_looked_after_when_their_shard_is_back(
+    make_node: MakeNode, make_engine: MakeEngine, redis: Redis
+) -> None:
+    """And by a node that starts: it knows of no break."""
+    dead = await make_node("dead", await make_engine(partitions=4))
+    room = room_in(dead.engine, 0)
+    await dead.engine.join(room, "u", "c")
+    lost = await LostWrites(redis, dead.engine).begin()
+    await silence(dead)
+    first = await make_node("first", await make_engine(partitions=4))
+    await until(lambda: is_list(first.engine, [], room), "the dead node's user stays")
+    await first.stop()
+    await lost.fail_over()
+    late = await make_engine(partitions=4)
+    outage = Outage(late, 0)
+    node = await make_node("late", late)
+
+    async def in_doubt() -> bool:
+        return node._doubted == {0}
+
+    await until(in_doubt, "what was in reach is not settled")
+    outage.back()
+    await until(lambda: is_list(late, [], room), "a ghost")

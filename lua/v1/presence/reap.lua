@@ -14,12 +14,13 @@
 -- ARGV[4] after_joined_at ms the cursor: go on after this joinedAt …; empty = from the start
 -- ARGV[5] after_user text … and this user
 -- ARGV[6] limit count users looked at by this call, 1–100
--- ARGV[7] now_ms ms empty = the clock of Redis
+-- ARGV[7] spare word grace: connections in grace stay until their deadline; empty: all go
+-- ARGV[8] now_ms ms empty = the clock of Redis
 -- RETURNS {"reaped", now, joined_at, user, removed} the cursor to go on from, an empty user when the room is done
 -- RETURNS {"due"} sweep first
 -- REPEAT finds nothing more to remove
 -- COST O(limit log n)
-local user, node, reason, now = '', ARGV[2], ARGV[3], ARGV[7]
+local user, node, reason, now = '', ARGV[2], ARGV[3], ARGV[8]
 --- @include clock
 --- @include room
 if due then
@@ -32,7 +33,10 @@ local noted_by_node = PARTITION .. 'node:' .. node
 local first = ARGV[4] == '' and 0 or first_after(ROSTER, ARGV[4], ARGV[5])
 local page = redis.call('ZRANGE', ROSTER, first, first + ARGV[6] - 1, 'WITHSCORES')
 if #page == 0 or redis.call('HEXISTS', noted_by_node, ROOM) == 0 then
-  redis.call('HDEL', noted_by_node, ROOM)
+  -- Of what is spared the note stays, but for a room that is gone.
+  if ARGV[7] == '' or first == 0 then
+    redis.call('HDEL', noted_by_node, ROOM)
+  end
   return {'reaped', now, 0, '', 0}
 end
 --- @include birth
@@ -40,12 +44,13 @@ local users = {}
 for i = 1, #page, 2 do
   users[#users + 1] = page[i]
 end
+local own = ARGV[7] == '' and '^~?(........)' or '^(........)'
 local stay = {}
 for i, record in ipairs(redis.call('HMGET', MEMBERS, unpack(users))) do
   local joined_at, held, seen_at, public = read_record(record)
   local left = held
   for token in string.gmatch(held, '[^\31]+') do
-    if string.match(token, '^~?(........)') == node then
+    if string.match(token, own) == node then
       left = without(left, token)
       drop(users[i], token)
       note_connection(users[i], token, reason, '')
