@@ -193,7 +193,7 @@ class Lease(msgspec.Struct, frozen=True):
     """A lease was renewed. known: false when Redis did not know the node; in_time: it had not run out before.
 
     next_ms: the earliest end of another node's lease. lapsed: (node, name) whose lease ran out; condemned: (node,
-    reason) whose connections are being removed. At most 10 of each.
+    reason␟name) whose connections are being removed. At most 10 of each.
     """
 
     now_ms: int

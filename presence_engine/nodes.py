@@ -11,6 +11,7 @@ from presence_engine import replies
 from presence_engine.engine import PresenceEngine, new_node_id
 from presence_engine.errors import StoreUnavailable
 from presence_engine.models import Lease
+from presence_engine.replies import UNIT_SEPARATOR
 from presence_engine.tasks import end_tasks
 
 _RENEWALS_A_LEASE: Final = 3
@@ -21,6 +22,11 @@ _ENDED_LIMIT: Final = 100
 _AFTER_LAPSE_MS: Final = 20
 
 log = logging.getLogger(__name__)
+
+
+def _sentence(reason: str, name: str) -> str:
+    """What a node was condemned to; with the name, so that the next boot of that name finds it."""
+    return reason + UNIT_SEPARATOR + name
 
 
 async def _nothing() -> None:
@@ -73,7 +79,7 @@ class Node:
         Raises StoreUnavailable.
         """
         for node in await self._condemn(self.engine.node, self.name, "name", "server_restart"):
-            await self._reap(node, "server_restart")
+            await self._reap(node, _sentence("server_restart", self.name))
         await self._renew()
         self._breaks_seen = self.engine.store.breaks
         self._task = asyncio.create_task(self._run(), name="presence-node")
@@ -117,13 +123,13 @@ class Node:
             return 0
         self._doubt(breaks)
         self._look_for_deadlines(has_others=lease.next_ms is not None)
-        for node, reason in lease.condemned:
-            self._start_reaping(node, reason)
+        for node, sentence in lease.condemned:
+            self._start_reaping(node, sentence)
         if lease.lapsed and self._is_steady():
             for node, name in lease.lapsed:
                 for dead in await self._condemn(node, name, "lapsed", "node_lost"):
                     log.warning("node %s (%s) is lost", dead, name)
-                    self._start_reaping(dead, "node_lost")
+                    self._start_reaping(dead, _sentence("node_lost", name))
         elif lease.lapsed:
             longest_ms = min(longest_ms, 500)
         if lease.next_ms is not None:
@@ -136,7 +142,7 @@ class Node:
             if condemned := list(self._condemned):
                 # What was joined under an old id after its removal, before this process knew, nobody else will remove.
                 for node in condemned:
-                    await self._reap(node, "node_lost")
+                    await self._reap(node, _sentence("node_lost", self.name))
                 await self._on_condemned()
                 del self._condemned[: len(condemned)]
             else:
@@ -213,10 +219,10 @@ class Node:
         keys = [self.engine.keys.nodes(part) for part in ("leases", "condemned", "retired")]
         await self.engine.store.run("presence/retire", keys, {"node": node, "what": what, "now_ms": ""})
 
-    def _start_reaping(self, node: str, reason: str) -> None:
+    def _start_reaping(self, node: str, sentence: str) -> None:
         if node in self._reaping:
             return
-        task = asyncio.create_task(self._reap(node, reason), name=f"reap-{node}")
+        task = asyncio.create_task(self._reap(node, sentence), name=f"reap-{node}")
         self._reaping[node] = task
         task.add_done_callback(lambda done: self._reaped(node, done))
 
@@ -225,15 +231,16 @@ class Node:
         if not task.cancelled() and (error := task.exception()):
             log.warning("the reaping of node %s stopped and will be taken up again: %s", node, error)
 
-    async def _reap(self, node: str, reason: str) -> None:
+    async def _reap(self, node: str, sentence: str) -> None:
         """Remove all connections of a condemned node, then forget the sentence.
 
         Raises StoreUnavailable when some were out of reach: the sentence stands then.
         """
         partitions = self.engine.keys.partitions
+        reason = sentence.partition(UNIT_SEPARATOR)[0]
         if missed := await self._remove(node, reason, range(partitions)):
             raise StoreUnavailable(f"{len(missed)} of {partitions} partitions are out of reach")
-        await self._retire(node, reason)
+        await self._retire(node, sentence)
 
     async def _remove(
         self, node: str, reason: str, partitions: Iterable[int], *, spare_grace: bool = False

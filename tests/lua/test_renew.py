@@ -44,7 +44,7 @@ async def test_a_node_declared_dead_may_not_come_back(lua: Lua) -> None:
     before = await lua.dump()
     assert await lua.run("renew", name="one") == ["condemned", now]
     assert await lua.dump() == before
-    assert await lua.run("renew", node=NODE_B, name="two") == ["renewed", now, 0, -1, 0, f"{NODE}\x1fnode_lost"]
+    assert await lua.run("renew", node=NODE_B, name="two") == ["renewed", now, 0, -1, 0, f"{NODE}\x1fnode_lost\x1fone"]
 
 
 @pytest.mark.parametrize("given", [{"lease_ms": "x"}, {"now_ms": "x"}], ids=str)

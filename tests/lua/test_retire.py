@@ -26,7 +26,7 @@ async def test_a_condemned_node_is_done_when_its_rooms_are(lua: Lua) -> None:
     await lua.run("renew", name="one")
     now = lua.clock.advance(10_000)
     await lua.run("condemn", name="one")
-    assert await lua.run("retire", what="node_lost") == ["retired", now, 1]
+    assert await lua.run("retire", what="node_lost\x1fone") == ["retired", now, 1]
     assert await lua.dump() == {"nodes:gone": {NODE: now}}
 
 

@@ -88,6 +88,30 @@ async def test_start_reaps_earlier_boots_of_its_name_only(make_node: MakeNode, m
     await without_drift(again.engine)
 
 
+async def test_start_reaps_what_an_earlier_start_did_not(make_node: MakeNode, make_engine: MakeEngine) -> None:
+    """A single named server starts empty, however often its start was interrupted."""
+    first = await make_node("me", lease_ms=60_000)
+    for number in range(20):
+        await first.engine.join(f"r{number}", "u", "c")
+    await silence(first)
+    second = await make_engine()
+    run, reaped = second.store.run, 0
+
+    async def dies_midway(name: str, *rest: Any) -> list[Any]:
+        nonlocal reaped
+        reaped += name == "presence/reap"
+        if reaped > 5:
+            raise asyncio.CancelledError
+        return await run(name, *rest)
+
+    second.store.run = dies_midway  # type: ignore[assignment, method-assign]
+    with pytest.raises(asyncio.CancelledError):
+        await Node(second, "me").start()
+    third = await make_node("me", lease_ms=60_000)
+    assert (await third.engine.rooms()).total == 0
+    assert (await third.engine.removals(days=1)).popitem()[1] == {"server_restart": 20}
+
+
 async def test_a_graceful_stop_is_no_death(make_node: MakeNode) -> None:
     """The lease is dropped, what was detached ends with its grace; nobody is `node_lost`."""
     staying, leaving = await make_node("staying"), await make_node("leaving")

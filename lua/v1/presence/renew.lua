@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
 -- Renew a node's lease, or register it, and tell which other nodes have died.
 -- KEYS[1] leases zset node␟name → end of the lease, ms
--- KEYS[2] condemned zset node␟reason → when it was condemned, ms: what it left behind is being removed
+-- KEYS[2] condemned zset node␟reason␟name → when it was condemned, ms: what it left behind is being removed
 -- KEYS[3] gone zset node → when it was condemned, ms: kept a day, so that a node that hung learns of it
 -- ARGV[1] node text boot id, 8 characters
 -- ARGV[2] name text the node's name, for people and for restarts
 -- ARGV[3] lease_ms ms the lease ends at now + this
 -- ARGV[4] now_ms ms empty = the clock of Redis
--- RETURNS {"renewed", now, in_time, next, lapsed, node␟name, …, node␟reason, …} in_time = 1 when the lease had not run out
+-- RETURNS {"renewed", now, in_time, next, lapsed, node␟name, …, node␟reason␟name, …} in_time = 1 when the lease had not run out
 --   next = the earliest end of another lease, -1 without one; lapsed = how many of the entries that follow are lapsed leases,
 --   at most 10; the rest, at most 10, are condemned
 -- RETURNS {"registered", now} the node was not known | {"condemned", now} it was declared dead and may not come back
