@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 
 from presence_engine import inputs, replies
 from presence_engine.beats import HeartbeatBatch
-from presence_engine.errors import ConfigurationError, InvalidInput
+from presence_engine.errors import ConfigurationError, InvalidInput, StoreUnavailable
 from presence_engine.feed import Feed
 from presence_engine.ids import canonical_id
 from presence_engine.inputs import MAX_PAGE
@@ -38,6 +38,7 @@ from presence_engine.settings import EngineSettings
 from presence_engine.store import Store
 
 SWEEP_LIMIT: Final = 100
+PARTITIONS_ASKED: Final = 8
 Id = str | int
 
 log = logging.getLogger(__name__)
@@ -112,8 +113,27 @@ class PresenceEngine:
         await self.store.close()
 
     async def ping(self) -> bool:
-        """Ask Redis for a sign of life."""
-        return bool(await self.store.command("PING") == b"PONG")
+        """Ask Redis for a sign of life: up to eight partitions at once, of which one has to answer.
+
+        On a Cluster each may lie on another server. Raises StoreUnavailable when none answers.
+        """
+        partitions = range(0, self.keys.partitions, -(-self.keys.partitions // PARTITIONS_ASKED))
+        asking = [asyncio.create_task(self._answers(partition)) for partition in partitions]
+        try:
+            for first in asyncio.as_completed(asking):
+                if await first:
+                    return True
+        finally:
+            for task in asking:
+                task.cancel()
+        raise StoreUnavailable("no partition answers")
+
+    async def _answers(self, partition: int) -> bool:
+        try:
+            await self.due(partition, limit=1)
+        except StoreUnavailable:
+            return False
+        return True
 
     def now_ms(self) -> int:
         """Tell the time of the Redis clock as last seen, going on with this process's."""

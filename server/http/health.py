@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from presence_engine import PresenceEngine, StoreUnavailable
+from presence_engine import PresenceEngine, PresenceError
 from server.auth import Authoriser
 from server.http.answers import Json
 from server.metrics import REGISTRY
@@ -43,7 +43,7 @@ class HealthRoutes:
     async def _ping(self) -> bool:
         try:
             return bool(await self._engine.ping())
-        except StoreUnavailable:
+        except PresenceError:
             return False
 
     async def metrics(self, request: Request) -> Response:

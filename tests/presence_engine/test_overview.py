@@ -1,6 +1,20 @@
 """What an operator is told: nodes, sweeping, the server behind it."""
 
-from presence_engine import CondemnedNode, Node, PresenceEngine, SweepLag, nodes, store_figures, sweep_lag
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from presence_engine import (
+    CondemnedNode,
+    Node,
+    PresenceEngine,
+    StoreUnavailable,
+    SweepLag,
+    nodes,
+    store_figures,
+    sweep_lag,
+)
 from tests.conftest import MakeEngine
 
 
@@ -28,6 +42,30 @@ async def test_the_condemned_are_told_until_they_are_cleaned_up_after(engine: Pr
     await engine.store.run("presence/condemn", [*keys, engine.keys.nodes("retired")], values)
     found = await nodes(engine, now_ms=7000)
     assert (found.leases, found.condemned) == ([], [CondemnedNode("hungNode", "node_lost", 2000)])
+
+
+@pytest.mark.parametrize(("partitions", "asked"), [(1, 1), (2, 2), (9, 5), (128, 8)])
+async def test_a_sign_of_life_of_any_shard_is_one(
+    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch, partitions: int, asked: int
+) -> None:
+    """Partitions lie on several servers: one that is away must not speak for the others, nor answer for them."""
+    engine = await make_engine(partitions=partitions)
+    run, stems, away = engine.store.run, [], set[str]()
+
+    async def refuse(name: str, keys: Sequence[str], *rest: Any) -> list[Any]:
+        stems.append(keys[0].partition("}")[0])
+        if stems[-1] in away:
+            raise StoreUnavailable("out of reach")
+        return await run(name, keys, *rest)
+
+    monkeypatch.setattr(engine.store, "run", refuse)
+    assert await engine.ping()
+    assert len(set(stems)) == len(stems) == asked
+    away.update(stems[:-1])
+    assert await engine.ping()
+    away.update(stems)
+    with pytest.raises(StoreUnavailable):
+        await engine.ping()
 
 
 async def test_how_far_sweeping_is_behind(make_engine: MakeEngine) -> None:
