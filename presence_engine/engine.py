@@ -1,6 +1,7 @@
 """PresenceEngine: one method a verb, each one script of the same name."""
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import string
@@ -100,13 +101,15 @@ class PresenceEngine:
         Raises StoreUnavailable when Redis is out of reach, ConfigurationError when the partitions differ or Redis does
         not permit what is needed.
         """
-        await self.store.load()
         keys = (self.keys.nodes("layout"), self.keys.nodes("feed"))
         reply = await self.store.run("presence/layout", keys, {"partitions": self.keys.partitions})
         if replies.word(reply) == "differs":
             raise ConfigurationError(
                 f"PRESENCE_PARTITIONS is {self.keys.partitions}, but the data was written with {reply[1]}"
             )
+        with contextlib.suppress(StoreUnavailable):
+            # Another server of a Cluster may be away; each is taught what it does not know anyway.
+            await self.store.load()
 
     async def close(self) -> None:
         """Close the connection. What is in Redis stays, until its deadlines."""

@@ -76,10 +76,10 @@ class Node:
     async def start(self) -> None:
         """Remove what earlier boots of this name left (reason `server_restart`), then take a lease and keep it.
 
-        Raises StoreUnavailable.
+        What a shard has of them that is out of reach goes when it is back. Raises StoreUnavailable when all are.
         """
         for node in await self._condemn(self.engine.node, self.name, "name", "server_restart"):
-            await self._reap(node, _sentence("server_restart", self.name))
+            await self._reap_at_start(node)
         await self._renew()
         self._breaks_seen = self.engine.store.breaks
         self._task = asyncio.create_task(self._run(), name="presence-node")
@@ -241,6 +241,18 @@ class Node:
         if missed := await self._remove(node, reason, range(partitions)):
             raise StoreUnavailable(f"{len(missed)} of {partitions} partitions are out of reach")
         await self._retire(node, sentence)
+
+    async def _reap_at_start(self, node: str) -> None:
+        partitions = range(self.engine.keys.partitions)
+        missed = await self._remove(node, "server_restart", partitions)
+        # A connection that only broke is there the second time.
+        missed = await self._remove(node, "server_restart", missed)
+        if len(missed) == len(partitions):
+            raise StoreUnavailable("no partition answers")
+        if missed:
+            log.warning("%d of %d partitions are out of reach: node %s stays there", len(missed), len(partitions), node)
+        else:
+            await self._retire(node, _sentence("server_restart", self.name))
 
     async def _remove(
         self, node: str, reason: str, partitions: Iterable[int], *, spare_grace: bool = False

@@ -229,14 +229,14 @@ class PresenceServer:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self) -> AsyncIterator[None]:
-        await self.engine.start()
-        await self.fanout.comparing.learn_lineages()
-        await self.node.start()
-        self.sweeper.start()
-        await self.chat_fanout.start()
-        self.chat_trimmer.start()
-        self._ready = True
         try:
+            await self.engine.start()
+            await self.fanout.comparing.learn_lineages()
+            await self.node.start()
+            self.sweeper.start()
+            await self.chat_fanout.start()
+            self.chat_trimmer.start()
+            self._ready = True
             yield
         finally:
             await self.say_goodbye()

@@ -69,10 +69,22 @@ class ChatFanout:
         self._feed = engine.open_feed(on_lost=self._lost, on_restored=self._restored)
 
     async def start(self) -> None:
-        """Listen to every partition. Raises StoreUnavailable when a subscription is not confirmed in time."""
+        """Listen to every partition. Raises StoreUnavailable when no subscription is confirmed in time.
+
+        Those of a shard of a Cluster that is away take effect when it is back.
+        """
         channels = [self._chat.keys.chat_feed(partition) for partition in range(self._chat.keys.partitions)]
         self._told.since_ms = self._engine.now_ms()
-        await asyncio.gather(*(self._feed.subscribe(channel, self.receive) for channel in channels))
+        subscribing = (self._feed.subscribe(channel, self.receive) for channel in channels)
+        outcomes = await asyncio.gather(*subscribing, return_exceptions=True)
+        failures = [outcome for outcome in outcomes if outcome is not None]
+        for failure in failures:
+            if len(failures) == len(channels) or not isinstance(failure, StoreUnavailable):
+                raise failure
+        if failures:
+            # What is saved there before they take effect is caught up with then.
+            self._losses += 1
+            log.warning("chat: not every shard answers", channels=len(failures))
 
     async def close(self) -> None:
         tasks = [*self._introducing, *([self._catching_up] if self._catching_up else [])]

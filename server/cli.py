@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from presence_engine import ConfigurationError, EmbeddedServer, EngineSettings, PresenceEngine, PresenceError, audit
+from presence_engine import (
+    ConfigurationError,
+    EmbeddedServer,
+    EngineSettings,
+    PresenceEngine,
+    PresenceError,
+    StoreUnavailable,
+    audit,
+)
 from server import process
 from server.kept_up import kept_up
 from server.live_view import show_room
@@ -104,7 +112,10 @@ async def _who_answers(settings: Settings, url: str) -> str:
     engine = _engine(settings, url)
     try:
         await engine.start()
-        return await engine.server()
+        try:
+            return await engine.server()
+        except StoreUnavailable:
+            return "a part of the Cluster"
     finally:
         await engine.close()
 

@@ -49,6 +49,15 @@ def cluster_with_replicas(folder: Path) -> Iterator[Cluster]:
 
 
 @pytest.fixture
+def cluster_in_parts(folder: Path) -> Iterator[Cluster]:
+    """Without replicas, and without one of its masters the others go on."""
+    with running(Cluster(_binary("redis-server"), folder / "cluster")) as one:
+        for instance in one.instances:
+            instance.ask("CONFIG", "SET", "cluster-require-full-coverage", "no")
+        yield one
+
+
+@pytest.fixture
 def sentinels(folder: Path) -> Iterator[SentinelSet]:
     _binary("redis-sentinel")
     with running(SentinelSet(folder / "sentinels")) as one:

@@ -189,20 +189,24 @@ async def test_reaping_is_taken_up_by_another(make_node: MakeNode, make_engine: 
 
 
 class Outage:
-    """Some partitions of an engine, out of reach until they are `back`."""
+    """Some partitions of an engine, out of reach until there are `only` others. breaks_at: another, for one call."""
 
     def __init__(self, engine: PresenceEngine, *partitions: int) -> None:
-        self._stems = tuple(engine.keys.stem(partition) for partition in partitions)
+        self._engine, self.breaks_at = engine, -1
+        self.only(*partitions)
         self._run = engine.store.run
         engine.store.run = self._refuse  # type: ignore[assignment, method-assign]
 
     async def _refuse(self, name: str, keys: Sequence[str], *rest: Any) -> list[Any]:
-        if keys[0].startswith(self._stems):
+        breaks = self.breaks_at >= 0 and keys[0].startswith(self._engine.keys.stem(self.breaks_at))
+        if breaks:
+            self.breaks_at = -1
+        if breaks or keys[0].startswith(self._stems):
             raise StoreUnavailable("out of reach")
         return await self._run(name, keys, *rest)
 
-    def back(self) -> None:
-        self._stems = ()
+    def only(self, *partitions: int) -> None:
+        self._stems = tuple(self._engine.keys.stem(partition) for partition in partitions)
 
 
 def room_in(engine: PresenceEngine, partition: int) -> str:
@@ -222,10 +226,30 @@ async def test_a_shard_that_is_away_keeps_nobody_in_the_rooms_of_the_others(
     await silence(dead)
     for partition in (1, 3):
         await until(lambda at=partition: is_list(alive.engine, [], rooms[at]), f"partition {partition}")  # type: ignore[misc]
-    outage.back()
+    outage.only()
     for partition in (0, 2):
         await until(lambda at=partition: is_list(alive.engine, [], rooms[at]), f"partition {partition}")  # type: ignore[misc]
     await without_drift(alive.engine)
+
+
+async def test_a_start_goes_on_without_a_shard_that_is_away(make_node: MakeNode, make_engine: MakeEngine) -> None:
+    """What earlier boots have there goes when it is back. A connection that only broke is not taken for that."""
+    first = await make_node("me", await make_engine(partitions=4), lease_ms=60_000)
+    rooms = [room_in(first.engine, partition) for partition in range(4)]
+    for room in rooms:
+        await first.engine.join(room, "u", "c")
+    await silence(first)
+    second = await make_engine(partitions=4)
+    outage = Outage(second, 0, 1, 2, 3)
+    with pytest.raises(StoreUnavailable):
+        await Node(second, "me").start()
+    outage.only(2)
+    outage.breaks_at = 1
+    await make_node("me", second)
+    outage.only()
+    counts = [(await second.count(room)).count for room in rooms]
+    assert [counts[at] for at in (0, 1, 3)] == [0, 0, 0]
+    await until(lambda: is_list(second, [], rooms[2]), "what the shard had stays")
 
 
 class LostWrites:
@@ -302,5 +326,5 @@ async def test_the_ended_are_looked_after_when_their_shard_is_back(
         return node._doubted == {0}
 
     await until(in_doubt, "what was in reach is not settled")
-    outage.back()
+    outage.only()
     await until(lambda: is_list(late, [], room), "a ghost")
