@@ -32,6 +32,13 @@ SCROLL = """async () => {
   return { median: gaps[60], p95: gaps[114], most, blocked };
 }"""
 
+PLACES = """async (top) => {
+  const list = document.querySelector('.window');
+  list.scrollTop = top;
+  for (let frame = 0; frame < 2; frame += 1) await new Promise(requestAnimationFrame);
+  return [...list.querySelectorAll('li:not([hidden])')].map((row) => Number(row.getAttribute('aria-posinset')));
+}"""
+
 
 async def test_a_thousand_people_scroll_smoothly(
     server: Served, store: EmbeddedServer, open_page: OpenPage, figure: Callable[[str], None]
@@ -56,6 +63,25 @@ async def test_a_thousand_people_scroll_smoothly(
     last = menu.locator("li", has_text="Zoe").first
     await expect(last).to_have_attribute("aria-posinset", "1000")
     await expect(last).to_have_attribute("aria-setsize", "1000")
+
+
+async def test_names_are_read_out_in_the_order_they_are_seen(
+    server: Served, store: EmbeddedServer, open_page: OpenPage
+) -> None:
+    """In the document rows stand as on the screen, however often the menu was opened, wherever it was scrolled."""
+    async with PresenceEngine(store.url) as engine:
+        await asyncio.gather(*(engine.join("order", f"u{n}", f"c{n}") for n in range(99)))
+    page = await open_page(address(server.url, "order", user="zoe", name="Zoe"))
+    await expect_count(page, "order", 100)
+    for _ in range(3):
+        await card(page, "order").get_by_role("button", name="Participants").click()
+        menu = page.get_by_role("dialog", name="Participants")
+        await expect(menu).to_have_attribute("data-loaded", "true")
+        for top in (0, 500, 4000, 3000, 2990, 0):
+            places = await page.evaluate(PLACES, top)
+            assert len(places) > 10
+            assert places == list(range(places[0], places[0] + len(places))), top
+        await menu.get_by_role("button", name="Close").click()
 
 
 async def test_the_page_is_ready_within_a_second(

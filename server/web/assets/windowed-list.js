@@ -47,7 +47,11 @@ export class WindowedList {
   }
 
   #place(at) {
-    const row = this.#spare.pop() ?? this.body.appendChild(h('li', { class: 'window-row' }, ...this.make()));
+    const row = this.#spare.shift() ?? h('li', { class: 'window-row' }, ...this.make());
+    // Rows stand in the document as on the screen: that is the order in which they are read out.
+    const before = this.#rows.get(at - 1);
+    if (!before) this.body.prepend(row);
+    else if (before.nextSibling !== row) before.after(row);
     row.hidden = false;
     row.style.transform = `translateY(${at * this.rowHeight}px)`;
     row.setAttribute('aria-posinset', at + 1);
