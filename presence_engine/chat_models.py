@@ -87,12 +87,12 @@ class ChatMessage(msgspec.Struct, frozen=True):
     @property
     def id(self) -> str:
         """The message's id for ever."""
-        return message_id(self.room_id, self.seq)
+        return message_id(self.room_id, self.seq, self.created_at_ms)
 
 
-def message_id(room_id: str, seq: int) -> str:
-    """A room and a seq name one message for ever, so that is its id."""
-    return f"{room_id}-{seq}"
+def message_id(room_id: str, seq: int, created_at_ms: int) -> str:
+    """The time is in it because a Redis that lost its newest writes gives their seqs away again."""
+    return f"{room_id}-{seq}-{created_at_ms:x}"
 
 
 class ChatRoom(msgspec.Struct, frozen=True):
@@ -125,6 +125,7 @@ class Posted(msgspec.Struct, frozen=True):
 
     room_id: str
     seq: int
+    created_at_ms: int
     duplicate: bool
     created: bool
     unread_count: int | None
@@ -133,7 +134,7 @@ class Posted(msgspec.Struct, frozen=True):
     @property
     def message_id(self) -> str:
         """The saved message's id; of a duplicate the first one's."""
-        return message_id(self.room_id, self.seq)
+        return message_id(self.room_id, self.seq, self.created_at_ms)
 
     @property
     def first(self) -> bool:

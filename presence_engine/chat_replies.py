@@ -28,11 +28,12 @@ def posted(reply: Reply, room_id: str, body: str) -> Posted | UnknownRoom:
     match word(reply):
         case "created" | "saved" as outcome:
             at_ms, seq, unread = reply[1:]
-            return Posted(room_id, seq, False, outcome == "created", unread, _message(room_id, seq, at_ms, body))
+            message = _message(room_id, seq, at_ms, body)
+            return Posted(room_id, seq, at_ms, False, outcome == "created", unread, message)
         case "duplicate":
             at_ms, seq, kept = reply[1:]
-            message = _message(room_id, seq, at_ms, kept.decode()) if kept else None
-            return Posted(room_id, seq, True, False, None, message)
+            again = _message(room_id, seq, at_ms, kept.decode()) if kept else None
+            return Posted(room_id, seq, at_ms, True, False, None, again)
         case "unknown":
             return UnknownRoom()
     raise _unknown(reply)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 from presence_engine import InvalidInput, StoreUnavailable
 from presence_engine.chat import ChatEngine
@@ -122,6 +123,23 @@ async def test_a_redelivered_message_is_the_same_message(chat: ChatEngine) -> No
     }
     assert again[0].message == first.message
     assert (await room_of(chat, first.room_id)).unread_count == 1
+
+
+async def test_a_seq_given_away_again_makes_another_id(make_chat: MakeChat, redis: Redis, clock: Clock) -> None:
+    """A failover that lost a message: the next one has its seq, and is another. A trimmed one keeps its id."""
+    chat = make_chat(max_messages=1)
+    first = await chat.post(incoming("one", wa_message_id="w1"), now_ms=clock.now_ms)
+    keys = chat.keys.chat_room(first.room_id)
+    kept = await redis.hget(keys.state, "counts")
+    lost = await chat.post(incoming("lost"), now_ms=clock.advance(1))
+    assert (await chat.post(incoming("one", wa_message_id="w1"))).message_id == first.message_id
+    await redis.delete(keys.messages)
+    await redis.hset(keys.state, "counts", str(kept))
+    again = await chat.post(incoming("new"), now_ms=clock.advance(1000))
+    assert (again.seq, lost.seq) == (2, 2)
+    assert again.message_id != lost.message_id
+    assert again.message is not None
+    assert again.message_id == again.message.id
 
 
 async def test_a_repeated_send_is_one_message_per_user(chat: ChatEngine) -> None:

@@ -39,8 +39,8 @@ def test_a_message_has_21_fields_null_not_missing_and_its_seq() -> None:
     assert list(shown) == [*FIELDS_21, "seq"]
     given = {name: value for name, value in shown.items() if value is not None}
     assert given == {
-        "id": "room-3", "room_id": "room", "content_type": "text", "status": "sent", "metadata": {}, "created_at": ISO,
-        "updated_at": ISO, "seq": 3,
+        "id": f"room-3-{AT:x}", "room_id": "room", "content_type": "text", "status": "sent", "metadata": {},
+        "created_at": ISO, "updated_at": ISO, "seq": 3,
     }  # fmt: skip
 
 
@@ -62,7 +62,7 @@ def test_a_room_has_all_its_fields_before_and_after_its_first_message() -> None:
     assert list(empty) == list(full) == ROOM_FIELDS
     assert [empty[name] for name in ROOM_FIELDS[6:10]] == [None] * 4
     assert full["last_message"] == {
-        "id": "room-3", "content_text": "hi", "content_type": "text", "created_at": ISO, "user_id": None
+        "id": f"room-3-{AT:x}", "content_text": "hi", "content_type": "text", "created_at": ISO, "user_id": None
     }  # fmt: skip
     assert [full[name] for name in ROOM_FIELDS[7:]] == ["hi", ISO, "text", 1, 1, [{"userId": "a"}]]
 

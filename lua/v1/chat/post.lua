@@ -6,7 +6,7 @@
 -- KEYS[4] activity zset room → last activity, µs
 -- KEYS[5] oldest zset room → lower bound of the time of its oldest message, ms
 -- KEYS[6] feed channel of the partition's chat changes
--- KEYS[7] once string seq saved under this call's idempotency key; left out without one
+-- KEYS[7] once string seq and time (ms) saved under this call's idempotency key; left out without one
 -- ARGV[1] room text room id
 -- ARGV[2] author word customer or agent
 -- ARGV[3] body json the message as given, without what is decided here (seq, time)
@@ -15,7 +15,7 @@
 -- ARGV[6] once_ms ms how long the idempotency key is remembered
 -- ARGV[7] now_ms ms empty = the clock of Redis
 -- RETURNS {"created"|"saved", at, seq, unread} created: the room is new; seq is 1 for exactly one call a room
--- RETURNS {"duplicate", at, seq, body} saved before; at 0 and body empty when it is trimmed | {"unknown"} no such room
+-- RETURNS {"duplicate", at, seq, body} saved before; body is empty when it is trimmed | {"unknown"} no such room
 -- REPEAT with an idempotency key: duplicate, changes and announces nothing; without one: one more message
 -- COST O(log r) for r rooms, 9–14 commands at any number of messages
 --- @include chat_state
@@ -28,8 +28,9 @@ if not max_messages or not once_ms or (ARGV[2] ~= 'customer' and ARGV[2] ~= 'age
 end
 local saved_as = ONCE and redis.call('GET', ONCE)
 if saved_as then
-  local kept = redis.call('XRANGE', MESSAGES, saved_as, saved_as)[1]
-  return {'duplicate', kept and tonumber(kept[2][2]) or 0, tonumber(saved_as), kept and kept[2][4] or ''}
+  local seq, at = string.match(saved_as, '^(%d+) (%d+)$')
+  local kept = redis.call('XRANGE', MESSAGES, seq, seq)[1]
+  return {'duplicate', tonumber(at), tonumber(seq), kept and kept[2][4] or ''}
 end
 local state = read_state(STATE)
 local known = state ~= nil
@@ -57,7 +58,7 @@ state.seq, state.updated = seq, at
 write_counts(STATE, state)
 touch(ACTIVITY, ROOM, now)
 if ONCE then
-  redis.call('SET', ONCE, string.format('%.0f', seq), 'PX', once_ms)
+  redis.call('SET', ONCE, string.format('%.0f %.0f', seq, at), 'PX', once_ms)
 end
 local kept = redis.call('XLEN', MESSAGES)
 if kept == 1 then
