@@ -1,7 +1,8 @@
 """What a server did not hear of the chat while its feed was away: read from the rooms, told as if it had been heard."""
 
 import asyncio
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -15,78 +16,101 @@ _MESSAGES_OF_A_ROOM: Final = 200
 _MARGIN_MS: Final = 10_000
 
 
+class Newest(NamedTuple):
+    """The newest message of a room that was told, and the unread count. The time tells it from another with its seq: a
+    Redis that lost its newest writes gives their seqs away again.
+
+    mark: the read mark that was told from the store, -1 once the feed has gone past it.
+    """
+
+    seq: int
+    at_ms: int
+    unread: int
+    mark: int = -1
+
+
 class Told:
-    """How far the clients of this process have been told: seq and unread count of the rooms heard of last.
+    """How far the clients of this process have been told of the rooms heard of last.
 
     since_ms: what is older and not known by its room counts as told; what was saved before the start always does.
     """
 
     def __init__(self) -> None:
-        self._rooms: dict[str, tuple[int, int]] = {}
+        self._rooms: dict[str, Newest] = {}
         self.since_ms = 0
 
     def note(self, change: ChatChange) -> None:
         """A change is on its way to the clients."""
         if isinstance(change, RoomRead):
             if (known := self._rooms.get(change.room_id)) is not None:
-                self._rooms[change.room_id] = (known[0], change.unread_count)
+                self._rooms[change.room_id] = Newest(known.seq, known.at_ms, change.unread_count)
             return
         message = change.message
         self._rooms.pop(message.room_id, None)
-        self._rooms[message.room_id] = (message.seq, change.unread_count)
+        self._rooms[message.room_id] = Newest(message.seq, message.created_at_ms, change.unread_count)
         self.since_ms = max(self.since_ms, message.created_at_ms - _MARGIN_MS)
         if len(self._rooms) > ROOMS_REMEMBERED:
             del self._rooms[next(iter(self._rooms))]
 
-    def knows(self, message: ChatMessage) -> bool:
-        """Whether this message, or a later one of its room, has been told."""
-        return message.seq <= self._rooms.get(message.room_id, (0, 0))[0]
+    def stands(self, room: ChatRoom) -> None:
+        """All of a room has been told as the store has it: what the feed brings of that comes late."""
+        self._rooms[room.room_id] = Newest(room.message_count, room.updated_at_ms, room.unread_count, room.read_seq)
 
-    def of(self, room: ChatRoom) -> tuple[int, int] | None:
-        """Return seq and unread count as told, None when nothing is known of the room in its present life."""
-        known = self._rooms.get(room.room_id)
-        return None if known is None or known[0] > room.message_count else known
+    def knows(self, change: ChatChange) -> bool:
+        """Whether this very change, or a later one of its room, has been told."""
+        if isinstance(change, RoomRead):
+            known = self._rooms.get(change.room_id)
+            return known is not None and change.read_seq <= known.mark
+        return self.knows_message(change.message)
+
+    def knows_message(self, message: ChatMessage) -> bool:
+        """As `knows`. A message that is younger than the newest told one has only its seq from a lost one."""
+        known = self._rooms.get(message.room_id)
+        if known is None or message.seq > known.seq:
+            return False
+        if message.seq == known.seq:
+            return message.created_at_ms == known.at_ms
+        return message.created_at_ms <= known.at_ms
+
+    def of(self, room: ChatRoom) -> Newest | None:
+        """Return how far a room has been told, None when nothing is known of it."""
+        return self._rooms.get(room.room_id)
 
 
-async def missed(chat: ChatEngine, told: Told) -> tuple[list[ChatChange], dict[str, int]]:
-    """Return the changes that have not been told, each room's in order, and the read marks their rooms are told with.
+async def missed(chat: ChatEngine, told: Told) -> tuple[list[ChatChange], list[ChatRoom]]:
+    """Return the changes that have not been told, each room's in order, and the rooms as they stand with them.
     Raises StoreUnavailable.
 
     Compared are the 1,000 rooms that were active last; of each at most the newest 200 messages are brought. Clients see
     by the seq that there were more.
     """
     changes: list[ChatChange] = []
-    marks: dict[str, int] = {}
+    rooms: list[ChatRoom] = []
     cursor, compared = None, 0
     while compared < _ROOMS_COMPARED:
         page = await chat.rooms(limit=_ROOMS_AT_ONCE, cursor=cursor)
-        parts = await asyncio.gather(*(_missed_of(chat, room, told.of(room), told.since_ms) for room in page.rooms))
+        parts = await asyncio.gather(*(_missed_of(chat, room, told) for room in page.rooms))
         # The room that was active first comes first.
         changes[:0] = [change for part in reversed(parts) for change in part]
-        for room, part in zip(page.rooms, parts, strict=True):
-            if part or told.of(room):
-                marks[room.room_id] = room.read_seq
+        rooms += [room for room, part in zip(page.rooms, parts, strict=True) if part or told.of(room)]
         compared += len(page.rooms)
         cursor = page.cursor
         if cursor is None:
             break
-    return changes, marks
+    return changes, rooms
 
 
-async def _missed_of(
-    chat: ChatEngine, room: ChatRoom, known: tuple[int, int] | None, since_ms: int
-) -> list[ChatChange]:
-    seq, unread = known or (0, 0)
-    lacking = room.message_count - seq
-    messages: list[ChatMessage] = []
-    if lacking and (known or room.updated_at_ms >= since_ms):
-        limit = min(lacking, _MESSAGES_OF_A_ROOM)
-        page = await chat.messages(room.room_id, limit=limit, before=room.message_count + 1)
-        if not isinstance(page, UnknownRoom):
-            messages = [one for one in page.messages if known or one.created_at_ms >= since_ms]
-    if not messages and not known:
-        return []
+async def _missed_of(chat: ChatEngine, room: ChatRoom, told: Told) -> list[ChatChange]:
+    known = told.of(room)
+    messages = await _messages_after(chat, room, known) if known or room.updated_at_ms >= told.since_ms else []
+    if known:
+        messages = [one for one in messages if not told.knows_message(one)]
+    else:
+        messages = [one for one in messages if one.created_at_ms >= told.since_ms]
+        if not messages:
+            return []
     changes: list[ChatChange] = []
+    seq, unread = (known.seq, known.unread) if known else (0, 0)
     for message in messages:
         unread += message.user_id is None
         changes.append(MessageSaved(message, unread, _at_its_birth(room, message) if message.seq == 1 else None))
@@ -94,6 +118,23 @@ async def _missed_of(
     if gap or unread != room.unread_count:
         changes.append(RoomRead(room.room_id, room.read_seq, room.unread_count))
     return changes
+
+
+async def _messages_after(chat: ChatEngine, room: ChatRoom, known: Newest | None) -> Sequence[ChatMessage]:
+    """The room's newest messages, from the known one on where it is still there; else as many as are brought."""
+    lacking = room.message_count - known.seq if known else room.message_count
+    if known and lacking == 0 and room.updated_at_ms == known.at_ms:
+        return ()
+    found = await _newest(chat, room, lacking + 1) if lacking > 0 else ()
+    if lacking <= 0 or (known and any(one.seq == known.seq and one.created_at_ms != known.at_ms for one in found)):
+        return await _newest(chat, room, room.message_count)
+    return found
+
+
+async def _newest(chat: ChatEngine, room: ChatRoom, wanted: int) -> Sequence[ChatMessage]:
+    limit = max(1, min(wanted, _MESSAGES_OF_A_ROOM))
+    page = await chat.messages(room.room_id, limit=limit, before=room.message_count + 1)
+    return () if isinstance(page, UnknownRoom) else page.messages
 
 
 def _at_its_birth(room: ChatRoom, first: ChatMessage) -> ChatRoom:

@@ -6,8 +6,7 @@ gone. Nothing of a room's content is kept here, only how far the rooms heard of 
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 import structlog
@@ -126,13 +125,18 @@ class ChatFanout:
         """Announce one change of the feed, or let it wait for what comes before it."""
         change = decode_chat_change(message)
         if self._held is None:
-            self._in_order(change)
+            self._hear(change)
             return
         self._held.append(change)
         if len(self._held) > _MOST_HELD:
             # The feed stays away too long for some servers of a Cluster: the others' clients must not wait for ever.
             log.warning("chat: announcing past a gap in the feed", changes=len(self._held))
             self._release()
+
+    def _hear(self, change: ChatChange) -> None:
+        """The feed may bring late what was already told from the store."""
+        if not self._told.knows(change):
+            self._in_order(change)
 
     def _in_order(self, change: ChatChange) -> None:
         self._told.note(change)
@@ -219,7 +223,7 @@ class ChatFanout:
         while True:
             losses = self._losses
             try:
-                changes, marks = await missed(self._chat, self._told)
+                changes, rooms = await missed(self._chat, self._told)
             except StoreUnavailable:
                 await asyncio.sleep(_AGAIN_S)
                 continue
@@ -229,15 +233,12 @@ class ChatFanout:
         log.info("chat: the feed is back", missed=len(changes))
         for change in changes:
             self._in_order(change)
-        self._release(marks)
+        for room in rooms:
+            self._told.stands(room)
+        self._release()
 
-    def _release(self, marks: Mapping[str, int] = MappingProxyType({})) -> None:
-        """Announce what was held. marks: the read marks that what was missed has been told with, by room."""
+    def _release(self) -> None:
+        """Announce what was held."""
         held, self._held = self._held or [], None
         for change in held:
-            if isinstance(change, RoomRead):
-                known = change.read_seq <= marks.get(change.room_id, -1)
-            else:
-                known = self._told.knows(change.message)
-            if not known:
-                self._in_order(change)
+            self._hear(change)

@@ -1,13 +1,15 @@
-"""What chat tests share: phones of their own, posting as the contract says, posting past every server."""
+"""What chat tests share: phones of their own, posting as the contract says or past every server, an outbox."""
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 from presence_engine import ChatEngine, IncomingMessage, Posted
 from presence_engine.keys import Keyspace
 from presence_engine.store import Store
+from server.limits import TokenBucket
+from server.sockets.session import Session
 from tests.client.driver import Client
 from tests.server.conftest import RunningServer
 
@@ -84,3 +86,31 @@ def past_servers(url: str, work: Callable[[ChatEngine], Awaitable[T]]) -> T:
 
 def post_past_servers(url: str, phone: str, text: str = "hi") -> Posted:
     return past_servers(url, lambda chat: chat.post(IncomingMessage(phone=phone, content_text=text)))
+
+
+class Outbox:
+    """Takes what a fanout sends; an event in `broken` cannot be sent."""
+
+    def __init__(self, *broken: str) -> None:
+        self.sent: list[tuple[str, Any]] = []
+        self.broken = broken
+
+    def __call__(self, event: str, data: Any, sessions: Iterable[Session]) -> None:
+        assert list(sessions)
+        if event in self.broken:
+            raise OSError("the wire is cut")
+        self.sent.append((event, data))
+
+
+def everybody(identity: object, action: str, room: str) -> None:
+    assert (identity, action) == (None, "chat")
+
+
+def session(name: str = "s1") -> Session:
+    return Session(name, "/", TokenBucket(0, 1))
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)

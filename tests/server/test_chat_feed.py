@@ -7,8 +7,7 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
 
 import httpx
 import msgspec
@@ -28,53 +27,27 @@ from presence_engine import (
 from server.chat_catch_up import Told, missed
 from server.chat_fanout import ChatFanout
 from server.chat_trimmer import ChatTrimmer
-from server.limits import TokenBucket
 from server.refusals import Refusal
-from server.sockets.session import Session
 from tests.client.command import Command
 from tests.client.driver import Client, eventually
 from tests.conftest import MakeEngine
 from tests.server.chat_scene import (
+    Outbox,
+    everybody,
     incoming,
     new_phone,
     of_room,
     past_servers,
     post_past_servers,
     room_of,
+    session,
     told,
+    until,
     wait_for_seq,
 )
 from tests.server.conftest import RunningServer, Serve, StartStore
 
 Connect = Callable[..., Client]
-
-
-class Outbox:
-    """Takes what a fanout sends; an event in `broken` cannot be sent."""
-
-    def __init__(self, *broken: str) -> None:
-        self.sent: list[tuple[str, Any]] = []
-        self.broken = broken
-
-    def __call__(self, event: str, data: Any, sessions: Iterable[Session]) -> None:
-        assert list(sessions)
-        if event in self.broken:
-            raise OSError("the wire is cut")
-        self.sent.append((event, data))
-
-
-def everybody(identity: object, action: str, room: str) -> None:
-    assert (identity, action) == (None, "chat")
-
-
-def session(name: str = "s1") -> Session:
-    return Session(name, "/", TokenBucket(0, 1))
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 @pytest.fixture
