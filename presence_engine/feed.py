@@ -5,7 +5,7 @@ import contextlib
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from redis.asyncio.connection import AbstractConnection
@@ -70,6 +70,12 @@ class FeedConnection:
             self._leaving[name] += 1
             await self._send("SUNSUBSCRIBE", name)
 
+    def line(self, channel: str) -> object | None:
+        """As of Feed."""
+        name = channel.encode()
+        stands = self.connected and name in self._handlers and name not in self._confirmations
+        return self._connection if stands else None
+
     async def close(self) -> None:
         # Nothing is lost when it is no longer wanted.
         self.connected = False
@@ -120,13 +126,16 @@ class FeedConnection:
         try:
             while True:
                 kind, *rest = await connection.read_response(timeout=math.inf)
-                self._heard_at = loop.time()
+                self._heard_at, unawaited = loop.time(), False
                 match kind:
                     case b"smessage":
                         self._deliver(rest[0], rest[1])
                     case b"ssubscribe":
                         missing.discard(rest[0])
-                        for future in self._confirmations.pop(rest[0], ()):
+                        confirmed = self._confirmations.pop(rest[0], [])
+                        # Who asked has given up; the subscription stands all the same.
+                        unawaited = bool(confirmed) and all(future.done() for future in confirmed)
+                        for future in confirmed:
                             if not future.done():
                                 future.set_result(None)
                     case b"sunsubscribe" if self._leaving[rest[0]] > 0:
@@ -135,7 +144,7 @@ class FeedConnection:
                         # On a Cluster the server lets go of channels whose slot moved away.
                         self._on_moved()
                         raise ConnectionResetError("unsubscribed by the server")
-                if not missing and not self.connected:
+                if not missing and (unawaited or not self.connected):
                     self.connected = True
                     self._on_restored()
         finally:
@@ -166,7 +175,8 @@ class FeedConnection:
 class Feed:
     """Subscriptions of one process, on one connection a server.
 
-    on_lost(), on_restored(): as of FeedConnection, for any of them. timeout_ms: longest wait for a confirmation.
+    on_lost(), on_restored(): as of FeedConnection, for any of them; `line` tells which channels they speak of.
+    timeout_ms: longest wait for a confirmation.
     """
 
     def __init__(
@@ -182,6 +192,15 @@ class Feed:
     def connected(self) -> bool:
         """Every connection that is needed stands, and is subscribed to all it should be."""
         return all(connection.connected for connection in self._connections.values())
+
+    def line(self, channel: str) -> object | None:
+        """Return what brings the channel's messages now, None when nothing does.
+
+        While it is the same one, no message was missed; channels of one server have one.
+        """
+        place, _ = self._wanted.get(channel, (None, None))
+        connection = self._connections.get(place)
+        return connection.line(channel) if connection else None
 
     async def subscribe(self, channel: str, handler: Handler) -> None:
         """Call `handler` with every message of `channel` from now on. Raises StoreUnavailable when not confirmed in
@@ -226,23 +245,35 @@ class Feed:
             self._moving = asyncio.create_task(self._follow(), name="redis-feed-follow")
 
     async def _follow(self) -> None:
-        moved = False
         while True:
             await asyncio.sleep(_FOLLOW_S)
             try:
                 await self._topology.refresh()
-                for channel, (place, handler) in list(self._wanted.items()):
-                    if channel in self._wanted and self._topology.place(channel) != place:
-                        moved = True
-                        await self._connections[place].unsubscribe(channel)
-                        await self.subscribe(channel, handler)
+                await self._move(
+                    [channel for channel, (place, _) in self._wanted.items() if self._topology.place(channel) != place]
+                )
             except StoreUnavailable:
                 continue
             await self._drop_idle()
             if self.connected:
-                if moved:
-                    self._on_restored()
                 return
+
+    async def _move(self, channels: Sequence[str]) -> None:
+        """Listen to these channels where they are now, and tell: others may be out of reach for long."""
+        if not channels:
+            return
+        for channel in channels:
+            if channel in self._wanted:
+                await self._connections[self._wanted[channel][0]].unsubscribe(channel)
+        self._on_lost()
+        subscribing = (
+            self.subscribe(channel, self._wanted[channel][1]) for channel in channels if channel in self._wanted
+        )
+        outcomes = await asyncio.gather(*subscribing, return_exceptions=True)
+        self._on_restored()
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
 
     async def _drop_idle(self) -> None:
         """A server that no channel lives on any more may be gone for good."""

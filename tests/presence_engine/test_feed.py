@@ -11,6 +11,8 @@ import pytest
 
 from presence_engine import PresenceEngine, StoreUnavailable
 from presence_engine.feed import Feed
+from presence_engine.pipe import Connect, Pipe
+from presence_engine.topology import OneServer, Topology, topology
 from tests.conftest import MakeEngine, StartServer
 from tests.faults.proxy import Proxy
 
@@ -130,6 +132,104 @@ async def test_a_subscription_without_redis_is_unavailable_but_stands(
     finally:
         await ear.feed.close()
         await engine.close()
+        proxy.stop()
+
+
+async def test_a_line_is_another_after_a_loss(start_server: StartServer, make_engine: MakeEngine) -> None:
+    """Whoever finds the same line knows that nothing was missed."""
+    proxy = Proxy(start_server().url)
+    engine = await make_engine(proxy.url)
+    ear, channel = Ear(engine), engine.channel("r")
+    try:
+        assert ear.feed.line(channel) is None
+        await ear.feed.subscribe(channel, ear.heard.append)
+        await ear.feed.subscribe(engine.channel("s"), ear.heard.append)
+        before = ear.feed.line(channel)
+        assert before is ear.feed.line(engine.channel("s")) is not None
+        proxy.refuse()
+        await until(lambda: ear.lost == 1, "that it is lost")
+        assert ear.feed.line(channel) is None
+        proxy.heal()
+        await until(lambda: ear.restored == 2, "that it is restored")
+        assert ear.feed.line(channel) not in {None, before}
+        await ear.feed.unsubscribe(channel)
+        assert ear.feed.line(channel) is None
+    finally:
+        await ear.feed.close()
+        await engine.close()
+        proxy.stop()
+
+
+async def test_a_subscription_that_is_confirmed_late_is_told(start_server: StartServer) -> None:
+    """Who asked has been told `unavailable`; the connection stands all the while."""
+    proxy = Proxy(start_server().url)
+    servers, restored = topology(proxy.url, 300), []
+    feed = Feed(servers, on_lost=lambda: None, on_restored=lambda: restored.append(feed.line("late")), timeout_ms=300)
+    try:
+        await feed.subscribe("r", lambda _message: None)
+        line = feed.line("r")
+        proxy.hold()
+        with pytest.raises(StoreUnavailable):
+            await feed.subscribe("late", lambda _message: None)
+        assert (restored, feed.line("late")) == ([None], None)
+        proxy.heal()
+        await until(lambda: restored[1:] == [line], "that it is told")
+    finally:
+        await feed.close()
+        await servers.close()
+        proxy.stop()
+
+
+class SeveralServers(OneServer):
+    """Channels by the server that has them, as the test says."""
+
+    def __init__(self, **servers: Topology) -> None:
+        self.servers = servers
+        self.has: dict[str, str] = {}
+
+    async def pipe(self, key: str) -> Pipe:
+        return await self.servers[self.has[key]].pipe(key)
+
+    def connect_for(self, key: str) -> Connect:
+        return self.servers[self.has[key]].connect_for(key)
+
+    def place(self, key: str) -> object:
+        return self.has[key]
+
+    async def close(self) -> None:
+        for server in self.servers.values():
+            await server.close()
+
+
+async def test_a_channel_that_moved_is_told_though_another_server_is_away(start_server: StartServer) -> None:
+    """A Cluster: one shard is dead, and a slot moves to another that stands."""
+    proxy = Proxy(start_server().url)
+    servers = SeveralServers(
+        one=topology(start_server().url, 1000), two=topology(start_server().url, 1000), dead=topology(proxy.url, 1000)
+    )
+    servers.has = {"moves": "one", "stays": "two", "away": "dead"}
+    told: list[bool] = []
+    feed = Feed(
+        servers,
+        on_lost=lambda: told.append(feed.line("moves") is not None),
+        on_restored=lambda: told.append(feed.line("moves") is not None),
+        timeout_ms=1000,
+    )
+    try:
+        for channel in servers.has:
+            await feed.subscribe(channel, lambda _message: None)
+        stays = feed.line("stays")
+        servers.has["moves"] = "two"
+        told.clear()
+        proxy.refuse()
+        await until(lambda: told[:1] == [True], "that the dead one is lost")
+        await until(lambda: told[1:2] == [False], "that the moved one is lost")
+        await until(lambda: told[-1], "that the moved one is back")
+        assert not feed.connected
+        assert feed.line("moves") is feed.line("stays") is stays
+    finally:
+        await feed.close()
+        await servers.close()
         proxy.stop()
 
 
