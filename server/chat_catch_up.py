@@ -1,7 +1,7 @@
 """What a server did not hear of the chat while its feed was away: read from the rooms, told as if it had been heard."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -32,12 +32,14 @@ class Newest(NamedTuple):
 class Told:
     """How far the clients of this process have been told of the rooms heard of last.
 
-    since_ms: what is older and not known by its room counts as told; what was saved before the start always does.
+    start_ms: what was saved before counts as told.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, partition_of: Callable[[str], int], start_ms: int) -> None:
+        self._partition_of, self._start_ms = partition_of, start_ms
         self._rooms: dict[str, Newest] = {}
-        self.since_ms = 0
+        # By partition: what one has brought says nothing of another, whose feed may be away.
+        self._since: dict[int, int] = {}
 
     def note(self, change: ChatChange) -> None:
         """A change is on its way to the clients."""
@@ -48,9 +50,17 @@ class Told:
         message = change.message
         self._rooms.pop(message.room_id, None)
         self._rooms[message.room_id] = Newest(message.seq, message.created_at_ms, change.unread_count)
-        self.since_ms = max(self.since_ms, message.created_at_ms - _MARGIN_MS)
-        if len(self._rooms) > ROOMS_REMEMBERED:
-            del self._rooms[next(iter(self._rooms))]
+        self._tell_since(message.room_id, message.created_at_ms - _MARGIN_MS)
+        while len(self._rooms) > ROOMS_REMEMBERED:
+            forgotten = next(iter(self._rooms))
+            self._tell_since(forgotten, self._rooms.pop(forgotten).at_ms + 1)
+
+    def since_ms(self, room_id: str) -> int:
+        """Return from when on a message of a room that is not known has not been told."""
+        return self._since.get(self._partition_of(room_id), self._start_ms)
+
+    def _tell_since(self, room_id: str, at_ms: int) -> None:
+        self._since[self._partition_of(room_id)] = max(at_ms, self.since_ms(room_id))
 
     def stands(self, room: ChatRoom) -> None:
         """All of a room has been told as the store has it: what the feed brings of that comes late."""
@@ -77,9 +87,9 @@ class Told:
         return self._rooms.get(room.room_id)
 
 
-async def missed(chat: ChatEngine, told: Told) -> tuple[list[ChatChange], list[ChatRoom]]:
-    """Return the changes that have not been told, each room's in order, and the rooms as they stand with them.
-    Raises StoreUnavailable.
+async def missed(chat: ChatEngine, told: Told, partitions: Collection[int]) -> tuple[list[ChatChange], list[ChatRoom]]:
+    """Return the changes of these partitions that have not been told, each room's in order, and the rooms as they stand
+    with them. Raises StoreUnavailable.
 
     Compared are the 1,000 rooms that were active last; of each at most the newest 200 messages are brought. Clients see
     by the seq that there were more.
@@ -88,7 +98,7 @@ async def missed(chat: ChatEngine, told: Told) -> tuple[list[ChatChange], list[C
     rooms: list[ChatRoom] = []
     cursor, compared = None, 0
     while compared < _ROOMS_COMPARED:
-        page = await chat.rooms(limit=_ROOMS_AT_ONCE, cursor=cursor)
+        page = await chat.rooms(limit=_ROOMS_AT_ONCE, cursor=cursor, partitions=partitions)
         parts = await asyncio.gather(*(_missed_of(chat, room, told) for room in page.rooms))
         # The room that was active first comes first.
         changes[:0] = [change for part in reversed(parts) for change in part]
@@ -101,12 +111,12 @@ async def missed(chat: ChatEngine, told: Told) -> tuple[list[ChatChange], list[C
 
 
 async def _missed_of(chat: ChatEngine, room: ChatRoom, told: Told) -> list[ChatChange]:
-    known = told.of(room)
-    messages = await _messages_after(chat, room, known) if known or room.updated_at_ms >= told.since_ms else []
+    known, since_ms = told.of(room), told.since_ms(room.room_id)
+    messages = await _messages_after(chat, room, known) if known or room.updated_at_ms >= since_ms else ()
     if known:
         messages = [one for one in messages if not told.knows_message(one)]
     else:
-        messages = [one for one in messages if one.created_at_ms >= told.since_ms]
+        messages = [one for one in messages if one.created_at_ms >= since_ms]
         if not messages:
             return []
     changes: list[ChatChange] = []

@@ -6,7 +6,8 @@ gone. Nothing of a room's content is kept here, only how far the rooms heard of 
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -14,6 +15,7 @@ import structlog
 from presence_engine import (
     ChatChange,
     ChatEngine,
+    ChatRoom,
     MessageSaved,
     PresenceEngine,
     RoomRead,
@@ -60,11 +62,12 @@ class ChatFanout:
         self._rooms_of: dict[str, dict[str, None]] = {}
         self._waiting: dict[str, list[ChatChange]] = {}
         self._introducing: set[asyncio.Task[None]] = set()
-        self._told = Told()
-        # What arrives from a loss of the feed until the missed changes have been told; None = nothing is missing.
-        self._held: list[ChatChange] | None = None
-        self._losses = 0
-        self._catching_up: asyncio.Task[None] | None = None
+        self._told = Told(chat.keys.partition_of, 0)
+        # By partition: the line of the feed over which all that was saved has been told.
+        self._lines: dict[int, object] = {}
+        # By partition: what has arrived since its line broke, until what was missed has been told.
+        self._held: dict[int, list[ChatChange]] = {}
+        self._catching_up: dict[object, asyncio.Task[None]] = {}
         self._feed = engine.open_feed(on_lost=self._lost, on_restored=self._restored)
 
     async def start(self) -> None:
@@ -72,21 +75,28 @@ class ChatFanout:
 
         Those of a shard of a Cluster that is away take effect when it is back.
         """
-        channels = [self._chat.keys.chat_feed(partition) for partition in range(self._chat.keys.partitions)]
-        self._told.since_ms = self._engine.now_ms()
-        subscribing = (self._feed.subscribe(channel, self.receive) for channel in channels)
-        outcomes = await asyncio.gather(*subscribing, return_exceptions=True)
+        partitions = range(self._chat.keys.partitions)
+        self._told = Told(self._chat.keys.partition_of, self._engine.now_ms())
+        outcomes = await asyncio.gather(*map(self._listen_to, partitions), return_exceptions=True)
         failures = [outcome for outcome in outcomes if outcome is not None]
         for failure in failures:
-            if len(failures) == len(channels) or not isinstance(failure, StoreUnavailable):
+            if len(failures) == len(partitions) or not isinstance(failure, StoreUnavailable):
                 raise failure
         if failures:
-            # What is saved there before they take effect is caught up with then.
-            self._losses += 1
-            log.warning("chat: not every shard answers", channels=len(failures))
+            log.warning("chat: not every shard answers", partitions=len(failures))
+        self._lost()
+
+    async def _listen_to(self, partition: int) -> None:
+        # Until it is confirmed, what is saved there is missed.
+        self._lines[partition] = None
+        await self._feed.subscribe(self._chat.keys.chat_feed(partition), partial(self.receive, partition))
+        self._lines[partition] = self._line(partition)
+
+    def _line(self, partition: int) -> object | None:
+        return self._feed.line(self._chat.keys.chat_feed(partition))
 
     async def close(self) -> None:
-        tasks = [*self._introducing, *([self._catching_up] if self._catching_up else [])]
+        tasks = [*self._introducing, *self._catching_up.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -121,17 +131,18 @@ class ChatFanout:
         for room in list(self._rooms_of.get(session.sid, ())):
             self.unlisten(session, room)
 
-    def receive(self, message: bytes) -> None:
+    def receive(self, partition: int, message: bytes) -> None:
         """Announce one change of the feed, or let it wait for what comes before it."""
         change = decode_chat_change(message)
-        if self._held is None:
+        if (held := self._held.get(partition)) is None:
             self._hear(change)
             return
-        self._held.append(change)
-        if len(self._held) > _MOST_HELD:
-            # The feed stays away too long for some servers of a Cluster: the others' clients must not wait for ever.
-            log.warning("chat: announcing past a gap in the feed", changes=len(self._held))
-            self._release()
+        held.append(change)
+        if (most := sum(map(len, self._held.values()))) > _MOST_HELD:
+            # The feed is back, but what was missed cannot be read: clients must not wait for ever.
+            log.warning("chat: announcing past a gap in the feed", changes=most)
+            for waiting in [waiting for waiting, changes in self._held.items() if changes]:
+                self._release(waiting)
 
     def _hear(self, change: ChatChange) -> None:
         """The feed may bring late what was already told from the store."""
@@ -209,36 +220,50 @@ class ChatFanout:
             log.exception("chat: an event could not be sent", name=event)
 
     def _lost(self) -> None:
-        self._losses += 1
-        if self._held is None:
-            self._held = []
+        for partition in self._broken():
+            self._held.setdefault(partition, [])
+
+    def _broken(self) -> list[int]:
+        """Partitions of which changes may have been missed."""
+        return [
+            partition for partition, line in self._lines.items() if line is None or line is not self._line(partition)
+        ]
 
     def _restored(self) -> None:
-        running = self._catching_up is not None and not self._catching_up.done()
-        if self._losses and not running:
-            self._catching_up = asyncio.create_task(self._catch_up(), name="chat-catch-up")
+        """What one server's line brings is caught up together, whether or not another's is back."""
+        self._lost()
+        self._catching_up = {line: task for line, task in self._catching_up.items() if not task.done()}
+        for line in {self._line(partition) for partition in self._broken()} - {None, *self._catching_up}:
+            self._catching_up[line] = asyncio.create_task(self._catch_up(line), name="chat-catch-up")
 
-    async def _catch_up(self) -> None:
-        """Announce what was saved while the feed was away, then what has come since."""
-        while True:
-            losses = self._losses
+    async def _catch_up(self, line: object) -> None:
+        """Announce what was saved while these partitions' feed was away, then what has come since."""
+        while partitions := [partition for partition in self._broken() if self._line(partition) is line]:
             try:
-                changes, rooms = await missed(self._chat, self._told)
+                changes, rooms = await missed(self._chat, self._told, partitions)
             except StoreUnavailable:
                 await asyncio.sleep(_AGAIN_S)
                 continue
-            if losses == self._losses and self._feed.connected:
-                break
-            await asyncio.sleep(_AGAIN_S)
-        log.info("chat: the feed is back", missed=len(changes))
-        for change in changes:
-            self._in_order(change)
-        for room in rooms:
-            self._told.stands(room)
-        self._release()
+            if any(self._line(partition) is not line for partition in partitions):
+                continue
+            log.info("chat: the feed is back", missed=len(changes))
+            self._tell(changes, rooms)
+            for partition in partitions:
+                self._lines[partition] = line
+                self._release(partition)
 
-    def _release(self) -> None:
+    def _tell(self, changes: Sequence[ChatChange], rooms: Sequence[ChatRoom]) -> None:
+        """Announce what the store has beyond what was told. Where nothing is held the feed may have been faster."""
+        for change in changes:
+            if isinstance(change, RoomRead):
+                self._in_order(change)
+            else:
+                self._hear(change)
+        for room in rooms:
+            if self._chat.keys.partition_of(room.room_id) in self._held:
+                self._told.stands(room)
+
+    def _release(self, partition: int) -> None:
         """Announce what was held."""
-        held, self._held = self._held or [], None
-        for change in held:
+        for change in self._held.pop(partition, ()):
             self._hear(change)

@@ -375,3 +375,13 @@ async def test_presence_keys_are_never_written(chat: ChatEngine, keys_left: Call
     left = await keys_left()  # type: ignore[misc]
     assert len(left) == 5
     assert all(key.startswith("chat:") for key in left)
+
+
+async def test_the_rooms_of_some_partitions_alone(make_chat: MakeChat) -> None:
+    chat = make_chat(3)
+    rooms = [(await chat.post(incoming(phone=str(62800 + number)))).room_id for number in range(30)]
+    wanted = {room for room in rooms if chat.keys.partition_of(room) in {0, 2}}
+    first = await chat.rooms(limit=5, partitions=[2, 0])
+    rest = await chat.rooms(limit=1000, cursor=first.cursor, partitions=[2, 0])
+    found = [room.room_id for page in (first, rest) for room in page.rooms]
+    assert (set(found), len(found), first.total) == (wanted, len(wanted), len(wanted))

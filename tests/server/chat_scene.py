@@ -3,11 +3,15 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any, TypeVar
+
+import pytest
 
 from presence_engine import ChatEngine, IncomingMessage, Posted
 from presence_engine.keys import Keyspace
 from presence_engine.store import Store
+from server.chat_fanout import ChatFanout
 from server.limits import TokenBucket
 from server.sockets.session import Session
 from tests.client.driver import Client
@@ -108,6 +112,38 @@ def everybody(identity: object, action: str, room: str) -> None:
 
 def session(name: str = "s1") -> Session:
     return Session(name, "/", TokenBucket(0, 1))
+
+
+class Breaks:
+    """Breaks a fanout's feed for some partitions, as if their server's connection were lost, and restores it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, fanout: ChatFanout) -> None:
+        self._fanout, self._line = fanout, fanout._feed.line
+        self._lines: dict[str, object | None] = {}
+        self._deaf: set[int] = set()
+        monkeypatch.setattr(fanout._feed, "line", lambda name: self._lines.get(name, self._line(name)))
+
+    def _channel(self, partition: int) -> str:
+        return self._fanout._chat.keys.chat_feed(partition)
+
+    async def lose(self, *partitions: int, deaf: bool = True) -> None:
+        """deaf: what is published meanwhile does not arrive; else it is as if published after the return."""
+        self._lines |= {self._channel(partition): None for partition in partitions}
+        self._fanout._lost()
+        for partition in partitions if deaf else ():
+            self._deaf.add(partition)
+            await self._fanout._feed.unsubscribe(self._channel(partition))
+
+    async def restore(self, *partitions: int) -> None:
+        for partition in self._deaf.intersection(partitions):
+            self._deaf.discard(partition)
+            receive = partial(self._fanout.receive, partition)
+            await self._fanout._feed.subscribe(self._channel(partition), receive)
+        self._lines |= dict.fromkeys(map(self._channel, partitions), object())
+        self._fanout._restored()
+
+    async def caught_up(self) -> None:
+        await until(lambda: all(task.done() for task in self._fanout._catching_up.values()))
 
 
 async def until(condition: Callable[[], object]) -> None:

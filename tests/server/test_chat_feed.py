@@ -32,6 +32,7 @@ from tests.client.command import Command
 from tests.client.driver import Client, eventually
 from tests.conftest import MakeEngine
 from tests.server.chat_scene import (
+    Breaks,
     Outbox,
     everybody,
     incoming,
@@ -117,21 +118,20 @@ async def test_t4_8_of_very_many_rooms_the_oldest_is_let_go(engine: PresenceEngi
 
 async def test_what_was_missed_is_told_in_order_and_once(engine: PresenceEngine, chat: ChatEngine) -> None:
     """T4.10: known rooms go on where they stood, new ones are announced as of their first message; marks too."""
-    memory = Told()
     before = await chat.post(IncomingMessage(phone="62815", content_text="long ago"))
     await asyncio.sleep(0.01)
-    memory.since_ms = engine.now_ms()
+    memory, everywhere = Told(chat.keys.partition_of, engine.now_ms()), range(chat.keys.partitions)
     await asyncio.sleep(0.01)
     known = await chat.post(IncomingMessage(phone="62816", content_text="heard"))
     read = await chat.post(IncomingMessage(phone="62817", content_text="heard"))
-    for change in (await missed(chat, memory))[0]:
+    for change in (await missed(chat, memory, everywhere))[0]:
         memory.note(change)
-    assert (await missed(chat, memory))[0] == []
+    assert (await missed(chat, memory, everywhere))[0] == []
     await chat.post(IncomingMessage(phone="62816", content_text="missed"))
     await chat.send(OutgoingMessage(room_id=known.room_id, user_id="a", text="missed"))
     fresh = [await chat.post(IncomingMessage(phone="62818", content_text=f"m{n}")) for n in range(3)]
     await chat.read(read.room_id)
-    found, _ = await missed(chat, memory)
+    found, _ = await missed(chat, memory, everywhere)
     spoken = [(one.message.room_id, one.message.seq) for one in found if not isinstance(one, RoomRead)]
     assert spoken == [(known.room_id, 2), (known.room_id, 3), *((one.room_id, one.seq) for one in fresh)]
     rooms = [one.room for one in found if not isinstance(one, RoomRead) and one.room]
@@ -141,21 +141,25 @@ async def test_what_was_missed_is_told_in_order_and_once(engine: PresenceEngine,
     assert before.room_id not in {room for room, _ in spoken}
     for change in found:
         memory.note(change)
-    assert (await missed(chat, memory))[0] == []
+    assert (await missed(chat, memory, everywhere))[0] == []
 
 
-async def test_a_mark_that_was_held_does_not_take_back_a_later_count(engine: PresenceEngine, chat: ChatEngine) -> None:
+async def test_a_mark_that_was_held_does_not_take_back_a_later_count(
+    engine: PresenceEngine, chat: ChatEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It was moved while the feed was away, and a message followed before the missed was read: one is unread."""
     outbox = Outbox()
     fanout = ChatFanout(engine, chat, {"s1": session()}, outbox, everybody)
     await fanout.start()
     room = (await chat.post(IncomingMessage(phone="62820", content_text="one"))).room_id
     await until(lambda: len(outbox.sent) == 2)
-    fanout._lost()
+    breaks, partition = Breaks(monkeypatch, fanout), chat.keys.partition_of(room)
+    await breaks.lose(partition, deaf=False)
     await chat.read(room)
     await chat.post(IncomingMessage(phone="62820", content_text="two"))
-    await until(lambda: len(fanout._held or ()) == 2)
-    await fanout._catch_up()
+    await until(lambda: len(fanout._held[partition]) == 2)
+    await breaks.restore(partition)
+    await breaks.caught_up()
     told = [(event, msgspec.json.decode(bytes(body))) for event, body in outbox.sent[2:]]
     assert [body["unread_count"] for event, body in told if event == "room:unread"] in ([], [1])
     assert [body["content_text"] for event, body in told if event == "new_message"] == ["two"]
@@ -163,10 +167,9 @@ async def test_a_mark_that_was_held_does_not_take_back_a_later_count(engine: Pre
 
 
 async def test_a_long_absence_is_bounded_and_the_count_is_set_right(engine: PresenceEngine, chat: ChatEngine) -> None:
-    memory = Told()
-    memory.since_ms = engine.now_ms() - 1000
+    memory = Told(chat.keys.partition_of, engine.now_ms() - 1000)
     await asyncio.gather(*(chat.post(IncomingMessage(phone="62819", content_text=f"m{n}")) for n in range(230)))
-    found, _ = await missed(chat, memory)
+    found, _ = await missed(chat, memory, range(chat.keys.partitions))
     assert [one.message.seq for one in found if not isinstance(one, RoomRead)] == list(range(31, 231))
     assert isinstance(found[-1], RoomRead)
     assert found[-1].unread_count == 230

@@ -8,7 +8,8 @@ from redis.asyncio import Redis
 
 from presence_engine import ChatEngine, ChatRoom, IncomingMessage, PresenceEngine
 from server.chat_fanout import ChatFanout
-from tests.server.chat_scene import Outbox, everybody, session, until
+from tests.conftest import MakeEngine
+from tests.server.chat_scene import Breaks, Outbox, everybody, session, until
 
 PHONE = "62815"
 
@@ -17,7 +18,7 @@ class Scene:
     """A room whose messages are told to `outbox`, in a store that can be taken back to what it was."""
 
     def __init__(self, engine: PresenceEngine, plain_url: str) -> None:
-        self.chat = ChatEngine(engine.store, engine.keys)
+        self.engine, self.chat = engine, ChatEngine(engine.store, engine.keys)
         self.outbox = Outbox()
         self.fanout = ChatFanout(engine, self.chat, {"s1": session()}, self.outbox, everybody)
         self.redis = Redis.from_url(plain_url)
@@ -52,9 +53,9 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(engine: PresenceEngine, plain_url: str) -> AsyncIterator[Scene]:
+async def scene(make_engine: MakeEngine, plain_url: str) -> AsyncIterator[Scene]:
     """`one` was told and is safe; `lost-1` and `lost-2` were told, and then lost."""
-    one = Scene(engine, plain_url)
+    one = Scene(await make_engine(partitions=1), plain_url)
     await one.fanout.start()
     await one.post("one")
     await one.remember()
@@ -65,22 +66,29 @@ async def scene(engine: PresenceEngine, plain_url: str) -> AsyncIterator[Scene]:
     await one.redis.aclose()
 
 
+@pytest.fixture
+def breaks(monkeypatch: pytest.MonkeyPatch, scene: Scene) -> Breaks:
+    return Breaks(monkeypatch, scene.fanout)
+
+
 @pytest.mark.parametrize("missed", range(4))
-async def test_what_is_saved_over_a_lost_message_is_announced(scene: Scene, missed: int) -> None:
+async def test_what_is_saved_over_a_lost_message_is_announced(scene: Scene, breaks: Breaks, missed: int) -> None:
     """A failover: `missed` of the new messages were saved before the feed was back, whatever their seq."""
-    scene.fanout._lost()
+    await breaks.lose(0)
     await scene.go_back()
     new = [f"new-{number}" for number in range(1, 4)]
     await scene.post(*new[:missed], after_ms=2000)
-    await scene.fanout._catch_up()
+    await breaks.restore(0)
+    await breaks.caught_up()
     assert scene.heard() == ["one", "lost-1", "lost-2", *new[:missed]]
     assert scene.heard("room:unread", "unread_count")[-1:] == [(await scene.room()).unread_count]
     await scene.post(*new[missed:])
     await until(lambda: len(scene.heard()) == 6)
     assert scene.heard() == ["one", "lost-1", "lost-2", *new]
     assert len(set(scene.heard(field="id"))) == 6
-    scene.fanout._lost()
-    await scene.fanout._catch_up()
+    await breaks.lose(0)
+    await breaks.restore(0)
+    await breaks.caught_up()
     assert len(scene.heard()) == 6
 
 
@@ -91,31 +99,33 @@ async def test_what_is_saved_over_a_lost_message_is_announced_on_a_feed_that_sto
     assert scene.heard() == ["one", "lost-1", "lost-2", "new-1", "new-2", "new-3"]
 
 
-async def test_a_room_that_began_again_is_announced_again(scene: Scene) -> None:
+async def test_a_room_that_began_again_is_announced_again(scene: Scene, breaks: Breaks) -> None:
     scene.kept = {}
-    scene.fanout._lost()
+    await breaks.lose(0)
     await scene.go_back()
     await scene.post("new-1", "new-2")
-    await scene.fanout._catch_up()
+    await breaks.restore(0)
+    await breaks.caught_up()
     await until(lambda: len(scene.heard()) == 5)
     assert scene.heard()[3:] == ["new-1", "new-2"]
     assert scene.heard("new_room_complete", "unread_count") == [1, 1]
 
 
-async def test_what_the_feed_brings_late_is_not_announced_twice(engine: PresenceEngine, scene: Scene) -> None:
+async def test_what_the_feed_brings_late_is_not_announced_twice(scene: Scene, breaks: Breaks) -> None:
     """Saved before the rooms were read, but still on its way when the feed counts as caught up."""
     late: list[bytes] = []
-    feed = engine.open_feed(on_lost=lambda: None, on_restored=lambda: None)
+    feed = scene.engine.open_feed(on_lost=lambda: None, on_restored=lambda: None)
     await feed.subscribe(scene.chat.keys.chat_room(scene.room_id).feed, late.append)
-    scene.fanout._lost()
+    await breaks.lose(0, deaf=False)
     await scene.post("read from the store")
     await scene.chat.read(scene.room_id)
     await scene.post("after it")
     await until(lambda: len(late) == 3)
-    await scene.fanout._catch_up()
+    await breaks.restore(0)
+    await breaks.caught_up()
     sent = len(scene.outbox.sent)
     for message in late:
-        scene.fanout.receive(message)
+        scene.fanout.receive(0, message)
     assert len(scene.outbox.sent) == sent
     assert scene.heard()[3:] == ["read from the store", "after it"]
     await scene.chat.read(scene.room_id)
