@@ -25,7 +25,7 @@ from server.sockets.session import Session
 
 NO_BOARD: Final = BoardPosition(0, 0, 0)
 _AGAIN_S: Final = 0.5
-_COMPARED_AT_ONCE: Final = 20
+_READ_AT_ONCE: Final = 20
 
 log = logging.getLogger(__name__)
 Send = Callable[[Sequence[tuple[str, Any]], Sequence[Session]], None]
@@ -62,7 +62,8 @@ class Seat:
 class LocalBoard:
     """One board as this process sees it. at: the newest position that anybody here was told.
 
-    anew: the board is being read to be sent whole, unless it stands at `known` still.
+    line: the line of the feed over which all was told. anew: the board is being read to be sent whole, unless it stands
+    at `known` still.
     """
 
     retro: str
@@ -70,6 +71,7 @@ class LocalBoard:
     subscribed: "asyncio.Future[None] | None" = None
     seats: dict[str, Seat] = field(default_factory=dict)
     at: BoardPosition = NO_BOARD
+    line: object | None = None
     known: BoardPosition | None = None
     anew: "asyncio.Task[None] | None" = None
 
@@ -91,7 +93,7 @@ class BoardFanout:
         self._boards, self._feed, self._send, self._read = boards, feed, send, read
         self._local: dict[str, LocalBoard] = {}
         self._at: dict[str, str] = {}
-        self._comparing: asyncio.Task[None] | None = None
+        self._reading = asyncio.Semaphore(_READ_AT_ONCE)
 
     def board_of(self, session: Session) -> str | None:
         """The board a socket is at, if it is still in the board's room."""
@@ -111,14 +113,20 @@ class BoardFanout:
         self._at[session.sid] = retro
         self._hold(local.seats.setdefault(session.sid, Seat(session)))
         if local.subscribed is None:
-            subscribing = self._feed.subscribe(self._boards.channel(retro), self._handler(local))
-            local.subscribed = asyncio.ensure_future(subscribing)
+            local.subscribed = asyncio.ensure_future(self._listen(local))
         try:
             await asyncio.shield(local.subscribed)
         except BaseException:
             local.subscribed = None
             await self.exit(session)
             raise
+
+    async def _listen(self, local: LocalBoard) -> None:
+        await self._feed.subscribe(self._boards.channel(local.retro), self._handler(local))
+        local.line = self._line(local)
+
+    def _line(self, local: LocalBoard) -> object | None:
+        return self._feed.line(self._boards.channel(local.retro))
 
     async def exit(self, session: Session) -> None:
         """The socket leaves its board, if any; the last one's end ends the subscription."""
@@ -160,9 +168,11 @@ class BoardFanout:
             local.at = max(local.at, snapshot.position, key=_order)
 
     def restored(self) -> None:
-        """The feed is back: boards that moved meanwhile are sent whole."""
-        if self._comparing is None or self._comparing.done():
-            self._comparing = asyncio.create_task(self._compare(), name="boards-compare")
+        """The feed of some server is back: those of its boards that moved meanwhile are sent whole."""
+        boards = [local for local in self._local.values() if self._line(local) not in {None, local.line}]
+        log.info("comparing %d boards", len(boards))
+        for local in boards:
+            self._send_whole(local, local.at)
 
     def _hold(self, seat: Seat) -> None:
         seat.held = [] if seat.held is None else seat.held
@@ -180,6 +190,9 @@ class BoardFanout:
     def _handler(self, local: LocalBoard) -> Callable[[bytes], None]:
         def receive(message: bytes) -> None:
             change = decode_board_change(message)
+            if self._line(local) is not local.line:
+                # The first after a gap may come before the feed as a whole is back.
+                self._send_whole(local, local.at)
             if not isinstance(change, Relayed):
                 self._advance(local, change)
             self._tell(local, change, list(local.sessions(change)))
@@ -194,22 +207,32 @@ class BoardFanout:
         local.at = max(local.at, change.position, key=_order)
 
     def _send_whole(self, local: LocalBoard, known: BoardPosition | None) -> None:
-        """Let everybody here wait for the whole board, as it stands after this moment."""
+        """Let everybody here wait for the whole board, as it stands after this moment.
+
+        Whoever waits already was told up to the `known` of then.
+        """
         for seat in local.seats.values():
             self._hold(seat)
-        local.known = known
         if local.anew is None or local.anew.done():
+            local.known = known
             local.anew = asyncio.create_task(self._anew(local), name="board-anew")
+        elif known is None:
+            local.known = None
 
     async def _anew(self, local: LocalBoard) -> None:
         while True:
+            line = self._line(local)
             try:
-                snapshot, present = await self._read(local.retro)
+                async with self._reading:
+                    snapshot, present = await self._read(local.retro)
             except StoreUnavailable:
                 await asyncio.sleep(_AGAIN_S)
                 continue
-            if snapshot.position.created_at_ms >= local.at.created_at_ms or not snapshot.position.version:
+            older = 0 < snapshot.position.created_at_ms < local.at.created_at_ms
+            if not older and line is self._line(local):
                 break
+        if line is not None:
+            local.line = line
         for seat in list(local.seats.values()):
             if seat.told is None:
                 continue  # its own join sends it
@@ -218,19 +241,10 @@ class BoardFanout:
             else:
                 self.place(seat.session, local.retro, snapshot, present)
 
-    async def _compare(self) -> None:
-        boards = list(self._local.values())
-        log.info("comparing %d boards", len(boards))
-        for start in range(0, len(boards), _COMPARED_AT_ONCE):
-            part = boards[start : start + _COMPARED_AT_ONCE]
-            for local in part:
-                self._send_whole(local, local.at)
-            await asyncio.gather(*(local.anew for local in part if local.anew), return_exceptions=True)
-
     async def close(self) -> None:
-        for task in (self._comparing, *(local.anew for local in self._local.values())):
-            if task:
-                task.cancel()
+        for local in self._local.values():
+            if local.anew:
+                local.anew.cancel()
 
 
 def _order(at: BoardPosition) -> tuple[int, int]:
