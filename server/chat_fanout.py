@@ -84,13 +84,16 @@ class ChatFanout:
                 raise failure
         if failures:
             log.warning("chat: not every shard answers", partitions=len(failures))
-        self._lost()
+        self._restored()
 
     async def _listen_to(self, partition: int) -> None:
-        # Until it is confirmed, what is saved there is missed.
-        self._lines[partition] = None
-        await self._feed.subscribe(self._chat.keys.chat_feed(partition), partial(self.receive, partition))
-        self._lines[partition] = self._line(partition)
+        line = None
+        try:
+            await self._feed.subscribe(self._chat.keys.chat_feed(partition), partial(self.receive, partition))
+            line = self._line(partition)
+        finally:
+            # Without one, what is saved there until it stands is missed.
+            self._lines[partition] = line
 
     def _line(self, partition: int) -> object | None:
         return self._feed.line(self._chat.keys.chat_feed(partition))
