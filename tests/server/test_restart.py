@@ -1,8 +1,13 @@
 """Starting and stopping: what is told, what is left, who cleans up."""
 
+import asyncio
 from collections.abc import Callable
 
-from presence_engine import EmbeddedServer
+import pytest
+
+from presence_engine import EmbeddedServer, StoreUnavailable
+from server.app import PresenceServer
+from server.settings import Settings
 from tests.client.driver import Client, eventually
 from tests.faults.conftest import folder, launch
 from tests.faults.processes import ServerProcess
@@ -67,3 +72,17 @@ def test_another_name_is_left_alone(serve: Serve, server: RunningServer, connect
     assert newcomer.users(room) == ["u1"]
     assert client.emit("room:heartbeat", {"roomId": room})["ok"] is True
     assert eventually(lambda: newcomer.get("/readyz")["status"] == "ok", "ready")
+
+
+async def test_a_start_that_fails_leaves_nothing_running(store: EmbeddedServer) -> None:
+    """Redis goes away midway: else the process ends with complaints about tasks that nobody ended."""
+    server = PresenceServer(Settings.from_environ({"REDIS_URL": store.url}), store.url)
+
+    def refuse(*_: object) -> None:
+        raise StoreUnavailable("Redis is away")
+
+    server.chat_trimmer.start = refuse  # type: ignore[method-assign]
+    with pytest.raises(StoreUnavailable):
+        async with server._lifespan():
+            pass
+    assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -28,9 +28,10 @@ if not max_messages or not once_ms or (ARGV[2] ~= 'customer' and ARGV[2] ~= 'age
 end
 local saved_as = ONCE and redis.call('GET', ONCE)
 if saved_as then
-  local seq, at = string.match(saved_as, '^(%d+) (%d+)$')
+  -- An earlier release kept the seq alone.
+  local seq, at = string.match(saved_as, '^(%d+) ?(%d*)$')
   local kept = redis.call('XRANGE', MESSAGES, seq, seq)[1]
-  return {'duplicate', tonumber(at), tonumber(seq), kept and kept[2][4] or ''}
+  return {'duplicate', tonumber(kept and kept[2][2] or at) or 0, tonumber(seq), kept and kept[2][4] or ''}
 end
 local state = read_state(STATE)
 local known = state ~= nil

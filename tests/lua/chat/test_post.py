@@ -47,6 +47,16 @@ async def test_a_known_id_is_a_duplicate_that_changes_and_announces_nothing(chat
     assert await feed.read() == []
 
 
+async def test_a_key_that_holds_the_seq_alone_is_read_too(chat: ChatLua) -> None:
+    """As an earlier release wrote it."""
+    now = chat.clock.now_ms
+    await chat.post(once="wa:1", body='{"content_text":"first"}')
+    await chat.redis.set(chat.space.chat_once("r", "wa:1"), "1")
+    assert await chat.post(once="wa:1") == ["duplicate", now, 1, '{"content_text":"first"}']
+    await chat.redis.set(chat.space.chat_once("r", "wa:1"), "7")
+    assert await chat.post(once="wa:1") == ["duplicate", 0, 7, ""]
+
+
 async def test_a_duplicate_of_a_trimmed_message_is_still_one(chat: ChatLua) -> None:
     now = chat.clock.now_ms
     await chat.post(once="wa:1")
