@@ -66,6 +66,8 @@ class Node:
         # Where ended nodes may have connections again, as of so many breaks.
         self._doubted: set[int] = set()
         self._breaks_doubted = -1
+        # By partition: since when its server has been the one that writes, when that was last looked after.
+        self._looked_since: dict[int, int] = {}
         self._looking: asyncio.Task[None] | None = None
 
     @property
@@ -163,16 +165,21 @@ class Node:
             self._looking = asyncio.create_task(self._remove_ended(), name="presence-ended-nodes")
 
     async def _remove_ended(self) -> None:
-        """Remove again what nodes have that are no more; what is out of reach stays in doubt.
+        """Remove again what nodes have that are no more, where another server writes; what is out of reach waits.
 
         One that stopped by itself had put all of its connections into grace: any that is not lost that in a failover.
         """
         doubted, self._doubted = self._doubted, set()
-        missed = set[int]()
         try:
-            dead, stopped = await self._ended()
+            asked = await asyncio.gather(*map(self.engine.writing_since, doubted), return_exceptions=True)
+            since = {part: at for part, at in zip(doubted, asked, strict=True) if isinstance(at, int)}
+            missed = doubted - since.keys()
+            # A server that writes as before has lost nothing.
+            changed = {part for part, at in since.items() if at != self._looked_since.get(part)}
+            dead, stopped = await self._ended() if changed else ([], [])
             for node in (*dead, *stopped):
-                missed |= await self._remove(node, "node_lost", doubted - missed, spare_grace=node not in dead)
+                missed |= await self._remove(node, "node_lost", changed - missed, spare_grace=node not in dead)
+            self._looked_since.update((part, since[part]) for part in changed - missed)
         except StoreUnavailable as error:
             log.warning("nodes that ended are looked after later: %s", error)
             missed = doubted

@@ -270,6 +270,7 @@ class LostWrites:
 
     async def fail_over(self) -> None:
         await self._copy(self._saved, self._engine.keys.stem(0))
+        await self._redis.set(self._engine.keys.lineage(0), f"{'f' * 40}\x1f1")
         for pipe in self._engine.store._topology.pipes():
             await pipe.close()
 
