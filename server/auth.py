@@ -4,6 +4,7 @@ import hmac
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -103,6 +104,9 @@ class Authoriser:
         self.check_fresh(identity)
         if canonical is not None and canonical != identity.user:
             raise Refusal("forbidden", _ANOTHER_USER)
+        if user is not None:
+            # `15` and `"15"` are one user, who is answered as it last wrote itself.
+            identity = session.identity = replace(identity, given=wire.echo(user))
         return identity
 
     def check_fresh(self, identity: Identity | None) -> None:

@@ -87,7 +87,10 @@ def test_004_1_all_means_those_who_may_see_the_room(
 ) -> None:
     """Section 8: a message reaches nobody outside the room's claim; an expired token hears nothing."""
     phone = new_phone()
+    witness = connect(guarded, auth={"token": token("w")})
     room = incoming(server, phone)["room_id"]
+    # Whoever comes after this hears nothing of the first message any more.
+    witness.wait("new_room_complete")
     friend = connect(guarded, auth={"token": token("f", [room])})
     stranger = connect(guarded, auth={"token": token("s", ["other-*"])})
     expiring = connect(guarded, auth={"token": token("e", exp=time.time() - 4)})

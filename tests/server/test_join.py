@@ -192,3 +192,12 @@ def test_a_handshake_with_a_name_that_none_can_join_under_is_refused(server: Run
     client = RawClient(server.url, auth={"userId": "u1", "username": "é" * 64})
     assert client.connected.startswith("40")
     client.close()
+
+
+def test_a_user_is_answered_as_it_last_wrote_itself(server: RunningServer, connect: Connect, room: str) -> None:
+    """The handshake's spelling is the first, not the one for good."""
+    client = connect(server, auth={"userId": 15})
+    for given in ("15", 15):
+        assert client.join(room, given)["userId"] == given
+        [member] = client.emit("room:users:get", {"roomId": room})["users"]
+        assert member["userId"] == given
