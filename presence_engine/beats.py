@@ -29,17 +29,18 @@ class HeartbeatBatch:
 
     def __init__(self, send: Callable[[str, Sequence[str]], asyncio.Future[Reply]]) -> None:
         self._send = send
+        # Of one loop: what another one left waiting, stopped or running, is its own to send.
         self._waiting: dict[str, _Waiting] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._answered: set[str] = set()
-        self._loop: asyncio.AbstractEventLoop
 
     def beat(self, room: str, slot: str) -> asyncio.Future[Beat | None]:
         """Return what Redis says of the slot, once the room's call is answered: None for one that is not alive."""
-        if not self._waiting:
-            # Asked for once a tick: the question costs a system call.
-            self._loop = asyncio.get_running_loop()
-            self._loop.call_soon(self._flush)
-        future: asyncio.Future[Beat | None] = self._loop.create_future()
+        loop = asyncio.get_running_loop()
+        if not self._waiting or loop is not self._loop:
+            self._loop, self._waiting = loop, {}
+            loop.call_soon(self._flush, loop, self._waiting)
+        future: asyncio.Future[Beat | None] = loop.create_future()
         waiting = self._waiting.get(room)
         if waiting is None:
             waiting = self._waiting[room] = ([], [])
@@ -47,18 +48,20 @@ class HeartbeatBatch:
         waiting[1].append(future)
         return future
 
-    def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, {}
+    def _flush(self, loop: asyncio.AbstractEventLoop, waiting: dict[str, _Waiting]) -> None:
+        later: dict[str, _Waiting] = {}
+        if self._waiting is waiting:
+            self._waiting = later
         for room, (slots, futures) in waiting.items():
             end = len(slots)
             if end >= IN_STEP and room in self._answered:
                 end //= 2
-                self._waiting[room] = (slots[end:], futures[end:])
+                later[room] = (slots[end:], futures[end:])
             for start in range(0, end, MAX_BEATS):
                 stop = min(start + MAX_BEATS, end)
                 self._call(room, slots[start:stop], futures[start:stop])
-        if self._waiting:
-            self._loop.call_soon(self._flush)
+        if later:
+            loop.call_soon(self._flush, loop, later)
 
     def _call(self, room: str, slots: list[str], futures: list[asyncio.Future[Beat | None]]) -> None:
         try:
@@ -77,7 +80,8 @@ class HeartbeatBatch:
                 future.set_result(answer)
         # Callers go on in the next turn of the loop, and what they beat then leaves in the turn after it.
         self._answered.add(room)
-        self._loop.call_soon(self._loop.call_soon, self._answered.discard, room)
+        loop = call.get_loop()
+        loop.call_soon(loop.call_soon, self._answered.discard, room)
 
 
 def _refuse(futures: list[asyncio.Future[Beat | None]], error: Exception) -> None:

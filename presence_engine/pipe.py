@@ -98,7 +98,10 @@ class _Line:
         self._in_flight: deque[tuple[asyncio.Future[Any], int]] = deque()
         self._look = 0
         self._wake = asyncio.Event()
-        self.tasks = [self.loop.create_task(self._write(), name="redis-pipe-writer")]
+        writer = self.loop.create_task(self._write(), name="redis-pipe-writer")
+        # `asyncio.run` cancels every task when it ends, and others do too: who calls then must not wait for ever.
+        writer.add_done_callback(lambda _: self.end(StoreUnavailable("the connection to Redis was closed")))
+        self.tasks = [writer]
 
     def call(self, packed: bytes) -> "asyncio.Future[Any]":
         future: asyncio.Future[Any] = self.loop.create_future()
@@ -110,7 +113,7 @@ class _Line:
         try:
             connection = await self._connect()
             # Making a connection can swallow a cancellation, and so can sending.
-            if self.ended:
+            if self.ended or self.tasks[0].cancelling():
                 await connection.disconnect(nowait=True)
                 return
             self.connection = connection
@@ -120,7 +123,7 @@ class _Line:
                 self.loop.create_task(self._read(connection), name="redis-pipe-reader"),
                 self.loop.create_task(self._watch(), name="redis-pipe-watch"),
             ]
-            while True:
+            while not self.tasks[0].cancelling():
                 await self._wake.wait()
                 self._wake.clear()
                 batch, self._waiting = self._waiting, []

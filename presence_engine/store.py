@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from redis.exceptions import MovedError, NoScriptError, ResponseError
@@ -10,7 +11,7 @@ from presence_engine.errors import ConfigurationError, ContractBroken, StoreUnav
 from presence_engine.feed import Feed
 from presence_engine.pipe import Pipe
 from presence_engine.scripts import ScriptLibrary
-from presence_engine.tasks import SharedTask
+from presence_engine.tasks import SharedTask, end_tasks
 from presence_engine.topology import OneServer, topology
 
 # A reply that comes as one text instead of an array, which costs Redis 0.5–0.8 µs more.
@@ -50,6 +51,7 @@ class Store:
         self._looking = SharedTask(self._look_again, "redis-topology")
         self._teaching: dict[Pipe, SharedTask] = {}
         self._settling: set[asyncio.Task[None]] = set()
+        self._closes = 0
 
     async def run(
         self, name: str, keys: Sequence[str], values: Mapping[str, object], more: Sequence[object] = ()
@@ -57,11 +59,11 @@ class Store:
         """Run the script `name` once and return its reply; `values` by argument name, `more` for a repeating last one.
 
         Raises StoreUnavailable, ConfigurationError when Redis does not permit its user that, or ContractBroken when the
-        script itself fails. Only what was certainly not carried out
-        is sent again: a Redis that does not know the script (restart, failover, SCRIPT FLUSH, new node) is taught all
-        of them first, and a Cluster that moved the slot is asked where it went.
+        script itself fails. Only what was certainly not carried out is sent again: a Redis that does not know the
+        script (restart, failover, SCRIPT FLUSH, new node) is taught all of them first, and a Cluster that moved the
+        slot is asked where it went.
         """
-        return await self._run(name, keys[0], self._command(name, keys, values, more))
+        return await self._run(name, keys[0], self._command(name, keys, values, more), self._closes)
 
     def submit(
         self, name: str, keys: Sequence[str], values: Mapping[str, object], more: Sequence[object] = ()
@@ -69,9 +71,10 @@ class Store:
         """Run a script as `run` does, but send it at once, and make a task only for what goes wrong."""
         command = self._command(name, keys, values, more)
         answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        closes = self._closes
 
         def go_on(sent: asyncio.Future[Any] | None) -> None:
-            task = asyncio.create_task(self._settle(answer, self._run(name, keys[0], command, sent)))
+            task = asyncio.create_task(self._settle(answer, self._run(name, keys[0], command, closes, sent)))
             self._settling.add(task)
             task.add_done_callback(self._settling.discard)
 
@@ -108,29 +111,37 @@ class Store:
         return (script.command, script.sha, len(keys), *keys, *script.order(values), *more)
 
     async def _run(
-        self, name: str, key: str, command: Sequence[Any], sent: asyncio.Future[Any] | None = None
+        self, name: str, key: str, command: Sequence[Any], closes: int, sent: asyncio.Future[Any] | None = None
     ) -> list[Any]:
-        """`sent`: the first attempt, where it is under way already."""
+        """closes: of the store, when this was asked for. sent: the first attempt, where it is under way already."""
         for _ in range(_ATTEMPTS):
             pipe = await self._topology.pipe(key)
             try:
                 under_way, sent = sent or pipe.call(*command), None
                 return _fields(await under_way)
             except NoScriptError as error:
-                await self._teach(pipe)
+                await self._remedy(partial(self._teach, pipe), closes)
                 last: ResponseError = error
             except MovedError as error:
                 if isinstance(self._topology, OneServer):
                     raise ConfigurationError(_OF_A_CLUSTER) from None
-                await self._topology.refresh()
+                await self._remedy(self._topology.refresh, closes)
                 last = error
             except ResponseError as error:
                 raise await self._refused(name, pipe, error) from None
             except StoreUnavailable:
                 # In the background: the caller has waited long enough.
-                self._looking.start()
+                if closes == self._closes:
+                    self._looking.start()
                 raise
         raise StoreUnavailable(f"Redis cannot serve now: {last}")
+
+    async def _remedy(self, remedy: Callable[[], Awaitable[None]], closes: int) -> None:
+        """What was under way when the store was closed must not connect anew."""
+        if closes == self._closes:
+            await remedy()
+        if closes != self._closes:
+            raise StoreUnavailable("the connection to Redis was closed")
 
     async def _look_again(self) -> None:
         """A node that went away may have a successor; the caller is told either way."""
@@ -194,5 +205,10 @@ class Store:
         return Feed(self._topology, on_lost=on_lost, on_restored=on_restored, timeout_ms=self.timeout_ms)
 
     async def close(self) -> None:
+        self._closes += 1
         await self._looking.end()
+        for teaching in self._teaching.values():
+            await teaching.end()
+        self._teaching.clear()
         await self._topology.close()
+        await end_tasks(self._settling)

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
 import pytest
@@ -313,3 +313,31 @@ async def test_a_replica_is_unavailable_and_the_next_call_connects_anew(
         await engine.join("r", "v", "c")
     await engine.store.command("REPLICAOF", "NO", "ONE")
     assert (await engine.join("r", "v", "c")).position.count == 2  # type: ignore[union-attr]
+
+
+async def test_a_swallowed_cancellation_ends_the_connection_all_the_same(plain_url: str) -> None:
+    """As when a loop ends while a connection is made: else its end would wait for a writer that waits for ever."""
+    make: Callable[[], AbstractConnection] = ConnectionPool.from_url(plain_url, protocol=2).make_connection
+    connected = asyncio.Event()
+
+    def deaf() -> AbstractConnection:
+        connection = make()
+        connect: Callable[[], Awaitable[None]] = connection.connect
+
+        async def swallowing() -> None:
+            await connect()
+            connected.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+        connection.connect = swallowing  # type: ignore[method-assign]
+        return connection
+
+    pipe = Pipe(deaf, 60_000)
+    waiting = pipe.call("PING")
+    [writer] = [task for task in asyncio.all_tasks() if task.get_name() == "redis-pipe-writer"]
+    await connected.wait()
+    writer.cancel()
+    with pytest.raises(StoreUnavailable):
+        await asyncio.wait_for(waiting, 5)
+    assert [task for task in asyncio.all_tasks() if task.get_name().startswith("redis-pipe")] == []
