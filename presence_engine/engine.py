@@ -179,7 +179,7 @@ class PresenceEngine:
         The user's first `joined_at_ms` stays; the user's connections that wait in grace are taken over. Full: the
         room's capacity is reached; Limited: a bound of the user is; nothing changed then. Joining again renews the
         deadline. Raises TooLarge for data beyond its bytes.
-        Source: lua/v1/presence/join.lua. O(log n).
+        Source: lua/v1/presence/join.lua. O(log n + k) for k connections that the user has in the room.
         """
         public = RECORD_SEPARATOR.join((inputs.id_json(user), inputs.name_json(username), inputs.data_json(data)))
         outcome = await self._join(room, user, connection, public, "join", now_ms)
@@ -312,14 +312,15 @@ class PresenceEngine:
     async def kick(
         self, room: Id, user: Id, *, message: str | None = None, now_ms: int | None = None
     ) -> Kicked | Absent:
-        """Put every connection of a user out of a room. message: what the user is told instead of the usual text.
+        """Put every connection of a user out of a room.
 
+        message: what the user is told instead of the usual text, 1–1024 UTF-8 bytes; TooLarge for more.
         Source: lua/v1/presence/kick.lua. O(k log n) for k connections.
         """
         values: dict[str, object] = {
             "room": canonical_id(room, "roomId"),
             "user": canonical_id(user, "userId"),
-            "message": "" if message is None else inputs.text_json(message, "message"),
+            "message": inputs.message_json(message),
         }
         return replies.kicked(await self._change("presence/kick", values, now_ms))
 

@@ -12,7 +12,7 @@ from presence_engine.settings import MAX_MS
 MAX_PAGE: Final = 1000
 MAX_NAME_BYTES: Final = 128
 MAX_DATA_BYTES: Final = 4096
-
+MAX_MESSAGE_BYTES: Final = 1024
 
 # Python's own, exact for big integers; made once, which is most of its cost.
 _EXACT: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -50,6 +50,18 @@ def name_json(username: str | None) -> str:
     text = text_json(username, "username")
     if not 1 <= len(username.encode()) <= MAX_NAME_BYTES:
         raise InvalidInput("username", "must have 1–128 UTF-8 bytes")
+    return text
+
+
+def message_json(message: str | None) -> str:
+    """The JSON text of a message, `""` for none. Raises InvalidInput or TooLarge naming `message`."""
+    if message is None:
+        return ""
+    text = text_json(message, "message")
+    if not message:
+        raise InvalidInput("message", "must not be empty")
+    if len(message.encode()) > MAX_MESSAGE_BYTES:
+        raise TooLarge("message", f"must have at most {MAX_MESSAGE_BYTES} UTF-8 bytes")
     return text
 
 

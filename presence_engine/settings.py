@@ -34,6 +34,8 @@ class RoomRules(msgspec.Struct, frozen=True):
         _check("ttl_ms", self.ttl_ms, 1, MAX_MS)
         _check("grace_ms", self.grace_ms, 0, MAX_MS)
         _check("capacity", self.capacity, 0)
+        if not isinstance(self.inactivity_message, str | None):
+            raise ConfigurationError(f"inactivity_message must be text, not {self.inactivity_message!r}")
 
     @property
     def slack_ms(self) -> int:
@@ -68,5 +70,9 @@ class EngineSettings(msgspec.Struct, frozen=True):
         _check("sweep_interval_ms", self.sweep_interval_ms, 1)
         _check("max_user_connections", self.max_user_connections, 0)
         _check("max_user_rooms", self.max_user_rooms, 0)
+        if not callable(self.rules):
+            raise ConfigurationError(f"rules must be a function of a room's id, not {self.rules!r}")
+        if not isinstance(self.user_index, bool):
+            raise ConfigurationError(f"user_index must be True or False, not {self.user_index!r}")
         if not isinstance(self.prefix, str) or not self.prefix or set(self.prefix) & {"{", "}"}:
             raise ConfigurationError(f"prefix must be text without braces, not {self.prefix!r}")

@@ -71,8 +71,10 @@ class RefreshToken(msgspec.Struct):
 
 
 class Kick(msgspec.Struct):
+    """message: what the user is told, 1–1024 UTF-8 bytes."""
+
     userId: Id
-    message: str | None = None
+    message: Annotated[str, msgspec.Meta(min_length=1, extra_json_schema={"maxLength": 1024})] | None = None
 
 
 class CountRooms(msgspec.Struct):

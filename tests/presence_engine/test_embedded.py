@@ -583,6 +583,10 @@ def test_arguments_out_of_range_and_directories_out_of_use_are_refused(tmp_path:
             EmbeddedServer(tmp_path, port=port)
     with pytest.raises(ConfigurationError, match="cannot set bind, dir"):
         EmbeddedServer(tmp_path, extra_config={"Bind": "*", "dir": "/"})
+    # With a password, or users, its own start could not ask whether it answers.
+    for name in ("requirepass", "aclfile", "user"):
+        with pytest.raises(ConfigurationError, match=f"cannot set {name}"):
+            EmbeddedServer(tmp_path, extra_config={name: "secret"})
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match="cannot run an embedded server in"):
         EmbeddedServer(tmp_path / "file").start()

@@ -1,10 +1,11 @@
 """What a room, a user and a connection may be called (X1, T3.11)."""
 
+from enum import Enum, IntEnum, StrEnum
 from typing import Any
 
 import pytest
 
-from presence_engine import InvalidInput, Joined, PresenceEngine
+from presence_engine import InvalidInput, Joined, PresenceEngine, RoomRules
 from presence_engine.ids import canonical_id
 
 AWKWARD = [
@@ -18,6 +19,22 @@ REFUSED: list[Any] = [
     True, False, None, {}, [], 1.5, float("nan"), float("inf"), float("-inf"), 2**53, -(2**53), 2.0**53,
     b"bytes", ("a",),
 ]  # fmt: skip
+
+
+class Words(str, Enum):  # noqa: UP042 - what applications of before Python 3.11 have
+    ROOM = "lobby"
+
+
+class Plain(StrEnum):
+    ROOM = "hall"
+
+
+class Numbers(int, Enum):
+    ROOM = 7
+
+
+class Whole(IntEnum):
+    ROOM = 8
 
 
 @pytest.mark.parametrize("value", AWKWARD)
@@ -86,6 +103,32 @@ async def test_awkward_ids_leave_nothing_behind(engine: PresenceEngine, keys_lef
     for value in AWKWARD:
         await engine.leave(value, value, value + "2" if len(value.encode()) < 128 else "2")
     assert await keys_left() == []
+
+
+async def test_members_of_enumerations_are_the_text_or_number_they_stand_for(
+    engine: PresenceEngine, make_engine: Any
+) -> None:
+    """Also to another process, and to the rules and keys, which would meet their names."""
+    seen: list[str] = []
+
+    def rules(room: str) -> RoomRules:
+        seen.append(room)
+        return RoomRules()
+
+    other = await make_engine(rules=rules)
+    for plain, member in (("lobby", Words.ROOM), ("hall", Plain.ROOM), (7, Numbers.ROOM), (8, Whole.ROOM)):
+        joined = await other.join(member, member, str(plain))
+        assert joined.position.count == 1
+        assert type(await engine.heartbeat(plain, plain, str(plain))).__name__ == "Beat"
+        page = await engine.list(plain)
+        assert [(one.user, one.user_id) for one in page.members] == [(str(plain), plain)]
+        assert [found.room for found in await other.where(member)] == [str(plain)]
+        assert other.channel(member) == engine.channel(str(plain))
+        assert list(await other.counts([member])) == [str(plain)]
+    await other.join("r", "u", Words.ROOM)
+    assert type(await other.heartbeat("r", "u", "lobby", adopt=False)).__name__ == "Beat"
+    assert set(map(type, seen)) == {str}
+    assert {room for room in seen if room != "r"} == {"lobby", "hall", "7", "8"}
 
 
 async def test_unicode_forms_are_different_ids(engine: PresenceEngine) -> None:

@@ -46,8 +46,22 @@ def test_kick_is_for_admins(server: RunningServer, serve: Serve, connect: Connec
 @pytest.mark.parametrize(
     ("body", "field"),
     [({}, "userId"), ([], "payload"), ({"userId": None}, "userId"), ({"userId": ""}, "userId"),
-     ({"userId": "u", "message": 5}, "message"), ({"userId": "u", "message": {}}, "message")],
+     ({"userId": "u", "message": 5}, "message"), ({"userId": "u", "message": {}}, "message"),
+     ({"userId": "u", "message": ""}, "message")],
 )  # fmt: skip
 def test_kick_refuses_malformed_bodies(server: RunningServer, body: Any, field: str) -> None:
     error = server.kick("r", body, 422)["error"]
     assert (error["code"], error["field"]) == ("invalid_input", field)
+
+
+def test_a_message_has_its_bound(server: RunningServer, connect: Connect, room: str) -> None:
+    connect(server).join(room, "u1")
+    for message in ("x" * 1025, "é" * 513):
+        error = server.kick(room, {"userId": "u1", "message": message}, 413)["error"]
+        assert (error["code"], error["field"], error["retryable"]) == ("too_large", "message", False)
+    assert server.users(room) == ["u1"]
+    assert server.kick(room, {"userId": "u1", "message": "é" * 512}) == {"success": True, "kicked": True}
+    body = server.get("/openapi.json")["components"]["schemas"]["Kick"]["properties"]["message"]
+    assert {(one.get("minLength"), one.get("maxLength")) for one in body["anyOf"] if one["type"] == "string"} == {
+        (1, 1024)
+    }
