@@ -282,7 +282,8 @@ class Feed:
             await self._connections.pop(place).close()
 
     async def close(self) -> None:
-        """Close every connection. The feed may be used again."""
+        """Close every connection and forget every subscription. The feed may be used again."""
+        self._wanted.clear()
         if self._moving:
             await end_tasks([self._moving])
         connections, self._connections = list(self._connections.values()), {}

@@ -50,10 +50,10 @@ class Sweeper:
 
     async def stop(self) -> None:
         """End; a sweep under way may have been carried out."""
-        if self._task is not None:
+        task, self._task = self._task, None
+        if task is not None:
             self.engine.on_deadline.remove(self.nudge)
-            await end_tasks([self._task])
-            self._task = None
+            await end_tasks([task])
 
     def nudge(self, deadline_ms: int) -> None:
         """A deadline was set, perhaps earlier than the planned visit."""

@@ -77,6 +77,23 @@ async def test_an_unsubscribed_channel_is_quiet_and_can_be_taken_again(engine: P
     assert (len(again), ear.heard) == (1, [])
 
 
+async def test_a_closed_feed_forgets_and_may_be_used_again(engine: PresenceEngine, ear: Ear) -> None:
+    """What it heard before it must be asked for again: `connected` would be said of channels nobody listens to."""
+    await ear.feed.subscribe(engine.channel("before"), ear.heard.append)
+    await ear.feed.close()
+    again: list[bytes] = []
+    await ear.feed.subscribe(engine.channel("after"), again.append)
+    assert (ear.feed.connected, list(ear.feed._wanted)) == (True, [engine.channel("after")])
+    await engine.join("before", "u", "c")
+    await engine.join("after", "u", "c")
+    await until(lambda: again, "the change")
+    assert ear.heard == []
+    await ear.feed.unsubscribe(engine.channel("before"))
+    await ear.feed.subscribe(engine.channel("before"), ear.heard.append)
+    await engine.leave("before", "u", "c")
+    await until(lambda: ear.heard, "the change")
+
+
 async def test_a_handler_that_fails_does_not_end_the_feed(
     engine: PresenceEngine, ear: Ear, caplog: pytest.LogCaptureFixture
 ) -> None:
