@@ -179,9 +179,8 @@ class _Line:
             await asyncio.sleep(self._timeout_s / _LOOKS)
             self._look += 1
             before, first = first, self._in_flight[0] if self._in_flight else None
-            if first is None or first is not before:
-                since = self._look
-            elif self._look - since >= _LOOKS or self._look - first[1] > _PATIENCE * _LOOKS:
+            since = since if first is before else self._look
+            if first and (self._look - since >= _LOOKS or self._look - first[1] > _PATIENCE * _LOOKS):
                 self.end(StoreUnavailable(f"Redis did not answer within {self._timeout_s:g} s"))
 
     def end(self, error: StoreUnavailable) -> None:

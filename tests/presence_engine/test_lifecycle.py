@@ -47,6 +47,17 @@ async def users(engine: PresenceEngine, now_ms: int | None = None, room: str = "
     return [member.user for member in page.members]
 
 
+async def test_processes_that_share_a_node_share_its_connections(make_engine: MakeEngine) -> None:
+    """README: requests of one user that reach another worker find what the first one joined; else they do not."""
+    one, two, stranger = await make_engine(node="webapp01"), await make_engine(node="webapp01"), await make_engine()
+    await one.join("r", "u", "u")
+    assert await stranger.leave("r", "u", "u") == Absent()
+    beat = await two.heartbeat("r", "u", "u", adopt=False)
+    assert isinstance(beat, Beat)
+    assert isinstance(await two.leave("r", "u", "u"), Left)
+    assert (await one.count("r")).count == 0
+
+
 async def test_a_visit(a: PresenceEngine, keys_left: KeysLeft) -> None:
     """000-2, 003-7."""
     joined = await a.join("r", "u1", "c", username="migxtes4")
