@@ -153,8 +153,6 @@ def whole_number(value: object, field: str) -> int:
 
 def vote_public(user_id: object, group_id: object, votes: object) -> str:
     """What a change of votes shows beside them; group and number are the client's own account, or null."""
-    if votes is not None and whole_number(votes, "votes") > MAX_VOTES:
-        raise InvalidInput("votes", f"must not be more than {MAX_VOTES}")
     shown = (
         id_json(user_id, "userId"),
         "null" if group_id is None else id_json(group_id, "groupId"),
