@@ -10,7 +10,7 @@ from presence_engine import InvalidInput
 Id = str | int | float
 Ids = Annotated[list[Id], msgspec.Meta(max_length=100)]
 
-_SPELLINGS: Final = {"room_id": "roomId", "user_id": "userId"}
+SPELLINGS: Final = {"room_id": "roomId", "user_id": "userId"}
 _PATH: Final = re.compile(r"at `\$\.?(\w+)?")
 _MISSING: Final = re.compile(r"missing required field `(\w+)`")
 _JSON_WORDS: Final = (
@@ -168,7 +168,7 @@ def read(shape: type[T], payload: object) -> T:
     if not isinstance(payload, dict):
         raise InvalidInput("payload", "must be an object")
     fields = dict(payload)
-    for spelling, name in _SPELLINGS.items():
+    for spelling, name in SPELLINGS.items():
         if spelling in fields:
             fields.setdefault(name, fields[spelling])
         elif name in fields:

@@ -122,7 +122,7 @@ def _acknowledged(answer: type[msgspec.Struct]) -> type[msgspec.Struct]:
 
 def _spell_both(schema: Json) -> None:
     """Let a payload spell its ids either way, as the server does."""
-    for pair in payloads._SPELLINGS.items():
+    for pair in payloads.SPELLINGS.items():
         for name, other in (pair, pair[::-1]):
             if name in schema["properties"]:
                 schema["properties"].setdefault(other, schema["properties"][name])

@@ -1,5 +1,7 @@
 """lineage.lua."""
 
+from redis.asyncio import Redis
+
 from tests.lua.conftest import Lua
 
 
@@ -18,6 +20,18 @@ async def test_another_server_writes_since_a_later_time(lua: Lua) -> None:
     _, later = await lua.run("lineage")
     assert int(later) > int(since)
     assert await lua.run("lineage") == ["since", later]
+
+
+async def test_a_server_that_does_not_tell_writes_since_ever(lua: Lua, plain_url: str) -> None:
+    """Then nothing is taken for another server, and no room is begun anew."""
+    script = lua.store.library["presence/lineage"].source
+    await lua.redis.execute_command("ACL", "SETUSER", lua.prefix, "on", "nopass", "~*", "&*", "+@all", "-info")
+    try:
+        async with Redis.from_url(plain_url, username=lua.prefix, password="-", decode_responses=True) as client:
+            assert await client.eval(script, 1, lua.space.lineage(0)) == "since\x1e0"
+    finally:
+        await lua.redis.execute_command("ACL", "DELUSER", lua.prefix)
+    assert await lua.dump() == {}
 
 
 async def test_it_stays_for_good(lua: Lua) -> None:
