@@ -16,11 +16,12 @@ def canonical_id(value: object, field: str) -> str:
     value: str of 1–128 UTF-8 bytes without control characters, or an integer within ±(2^53−1).
     Raises InvalidInput naming `field` for everything else (booleans, null, fractions, lone surrogates).
     """
+    if type(value) is str and value.isascii() and value.isprintable() and 0 < len(value) <= MAX_ID_BYTES:
+        return value
     if isinstance(value, str):
-        if not (value.isascii() and value.isprintable() and 0 < len(value) <= MAX_ID_BYTES):
-            _check_text(value, field)
+        _check_text(value, field)
         # A member of an enumeration is text, but would be written by its name.
-        return value if type(value) is str else str.__str__(value)
+        return str.__str__(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
