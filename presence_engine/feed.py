@@ -279,7 +279,9 @@ class Feed:
         """A server that no channel lives on any more may be gone for good."""
         used = {place for place, _ in self._wanted.values()}
         for place in set(self._connections) - used:
-            await self._connections.pop(place).close()
+            # While another was closed, a channel may have come to need this one.
+            if all(wanted != place for wanted, _ in self._wanted.values()):
+                await self._connections.pop(place).close()
 
     async def close(self) -> None:
         """Close every connection and forget every subscription. The feed may be used again."""

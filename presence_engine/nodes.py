@@ -9,7 +9,7 @@ from typing import Final
 
 from presence_engine import replies
 from presence_engine.engine import PresenceEngine, new_node_id
-from presence_engine.errors import StoreUnavailable
+from presence_engine.errors import PresenceError, StoreUnavailable
 from presence_engine.models import Lease
 from presence_engine.replies import UNIT_SEPARATOR
 from presence_engine.tasks import end_tasks
@@ -93,8 +93,8 @@ class Node:
         """
         tasks = (self._task, self._recovery, self._looking, *self._reaping.values())
         await end_tasks(task for task in tasks if task)
-        with contextlib.suppress(StoreUnavailable):
-            if retire:
+        with contextlib.suppress(PresenceError):
+            if retire and self._task is not None:
                 await self._retire(self.engine.node, self.name)
 
     async def _run(self) -> None:

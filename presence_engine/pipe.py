@@ -81,7 +81,8 @@ class Pipe:
         else:
             line.end(StoreUnavailable("the connection to Redis was closed"))
             await end_tasks(line.tasks)
-        self._line = None
+        if self._line is line:
+            self._line = None
 
 
 class _Line:

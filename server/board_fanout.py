@@ -228,6 +228,11 @@ class BoardFanout:
             except StoreUnavailable:
                 await asyncio.sleep(_AGAIN_S)
                 continue
+            except Exception:
+                # Whatever it was: who is held is not to wait for ever.
+                log.exception("a board could not be read")
+                await asyncio.sleep(_AGAIN_S)
+                continue
             older = 0 < snapshot.position.created_at_ms < local.at.created_at_ms
             if not older and line is self._line(local):
                 break

@@ -70,6 +70,10 @@ class Comparing:
         except StoreUnavailable as error:
             log.warning("%d rooms could not be compared: %s", len(rooms), error)
             return rooms
+        except Exception:
+            # Whatever it was: no other partition is to wait for it, and it is not forgotten.
+            log.exception("%d rooms could not be compared", len(rooms))
+            return rooms
         self._writing_since[partition] = since_us
         return ()
 

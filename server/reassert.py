@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
@@ -12,6 +11,8 @@ from server.sockets.force_leave import ForceLeave
 from server.sockets.session import Membership, Session
 
 Assert = Callable[[Session, str, Membership], Awaitable[None]]
+# Sockets and rooms.
+_Places = set[tuple[str, str]]
 
 _BATCH: Final = 500
 _PACE_S: Final = 0.01
@@ -32,12 +33,18 @@ class Reassert:
     ) -> None:
         self._engine, self._sessions, self._force_leave = engine, sessions, force_leave
         self._recovering = recovering
-        # With each place whether the socket had ended: else it left, or was put out.
-        self._departed: deque[tuple[Session, str, bool]] = deque(maxlen=_DEPARTED_MOST)
+        # By socket and room the last departure, and whether the socket had ended: else it left, or was put out.
+        self._departed: dict[tuple[str, str], tuple[Session, str, bool]] = {}
+        # What has been asserted since so many breaks: a shard that stays away does not make it be done again.
+        self._told: tuple[_Places, _Places] = set(), set()
+        self._breaks = -1
 
     def departed(self, session: Session, room: str) -> None:
         """A socket is out of a room. The last are remembered: a Redis that fails over may forget that they are."""
-        self._departed.append((session, room, session.closed))
+        self._departed.pop((session.sid, room), None)
+        self._departed[session.sid, room] = (session, room, session.closed)
+        if len(self._departed) > _DEPARTED_MOST:
+            del self._departed[next(iter(self._departed))]
 
     async def puts_back(self, session: Session, room: str) -> bool:
         """Whether a member whom Redis does not know is one that it has lost. It is looked after then: ask again."""
@@ -52,28 +59,41 @@ class Reassert:
         Raises StoreUnavailable when Redis goes away again; the caller repeats the whole.
         """
         await self._engine.start()
-        await self._each(list(self._departed), self._depart)
-        await self._each(self._held(), self.restore)
+        if self._breaks != (breaks := self._engine.store.breaks):
+            self._breaks, self._told = breaks, (set(), set())
+        failed = await self._each(list(self._departed.values()), self._depart, self._told[0])
+        failed += await self._each(self._held(), self.restore, self._told[1])
+        if failed:
+            raise failed[0]
 
     async def condemned(self) -> None:
         """This node was taken for dead: only where the user is still present a connection comes back."""
-        await self._each(self._held(), lambda session, room: self._settle(session, room, self._adopt))
+        if failed := await self._each(
+            self._held(), lambda session, room: self._settle(session, room, self._adopt), set()
+        ):
+            raise failed[0]
 
     def _held(self) -> Sequence[tuple[Session, str]]:
         return [(session, room) for session in list(self._sessions.values()) for room in list(session.rooms)]
 
     @staticmethod
-    async def _each(places: Sequence[Any], assert_one: Callable[..., Awaitable[None]]) -> None:
-        """Do it for each place; what one of them raises is raised when all others are done."""
+    async def _each(
+        places: Sequence[Any], assert_one: Callable[..., Awaitable[None]], told: _Places
+    ) -> list[BaseException]:
+        """Do it for each place but those `told`, and note them there; return what went wrong, when all are done."""
+        places = [place for place in places if (place[0].sid, place[1]) not in told]
         log.info("asserting %d connections", len(places))
         failed: list[BaseException] = []
         for start in range(0, len(places), _BATCH):
-            asserted = (assert_one(*place) for place in places[start : start + _BATCH])
-            outcomes = await asyncio.gather(*asserted, return_exceptions=True)
-            failed += (outcome for outcome in outcomes if outcome is not None)
+            part = places[start : start + _BATCH]
+            outcomes = await asyncio.gather(*(assert_one(*place) for place in part), return_exceptions=True)
+            for place, outcome in zip(part, outcomes, strict=True):
+                if outcome is None:
+                    told.add((place[0].sid, place[1]))
+                else:
+                    failed.append(outcome)
             await asyncio.sleep(_PACE_S)
-        if failed:
-            raise failed[0]
+        return failed
 
     async def _depart(self, session: Session, room: str, broke_off: bool) -> None:
         """What Redis was told before it went away it may have lost with its last second."""

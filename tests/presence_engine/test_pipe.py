@@ -273,6 +273,18 @@ async def test_close_fails_what_is_under_way_and_leaves_no_task(make_pipe: MakeP
     assert await pipe.call("PING") == b"PONG"
 
 
+async def test_a_call_at_the_moment_of_closing_keeps_its_connection(make_pipe: MakePipe) -> None:
+    """It connects anew, and that connection is the pipe's: the next close ends it."""
+    pipe = make_pipe()
+    await pipe.call("PING")
+    closing = asyncio.ensure_future(pipe.close())
+    await asyncio.sleep(0)
+    assert await pipe.call("PING") == b"PONG"
+    await closing
+    await pipe.close()
+    assert [task for task in asyncio.all_tasks() if task.get_name().startswith("redis-pipe")] == []
+
+
 async def test_closing_twice_or_unused_is_harmless(redis_url: str) -> None:
     engine = PresenceEngine(redis_url)
     await engine.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from presence_engine import EngineSettings, Position, PresenceEngine, StoreUnavailable
+from presence_engine import ContractBroken, EngineSettings, Position, PresenceEngine, StoreUnavailable
 from server.comparing import Comparing
 from server.local_room import LocalRoom
 
@@ -97,8 +97,9 @@ async def test_of_two_servers_one_renews(comparing: Watched) -> None:
     assert other.moved == comparing.moved
 
 
+@pytest.mark.parametrize("fault", [StoreUnavailable, ContractBroken])
 async def test_a_partition_that_is_away_keeps_no_other_waiting(
-    comparing: Watched, monkeypatch: pytest.MonkeyPatch
+    comparing: Watched, monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
 ) -> None:
     monkeypatch.setattr("server.comparing._RETRY_S", 0.01)
     engine = comparing.engine
@@ -110,7 +111,7 @@ async def test_a_partition_that_is_away_keeps_no_other_waiting(
 
     async def one_less(rooms: Any, **more: Any) -> Any:
         if away in rooms and not is_back.is_set():
-            raise StoreUnavailable("away")
+            raise fault("away")
         return await real(rooms, **more)
 
     monkeypatch.setattr(engine, "counts", one_less)

@@ -205,3 +205,36 @@ async def test_an_update_of_a_member_whom_redis_lost_waits_for_the_recovery(
     else:
         with pytest.raises(Refusal, match="not in the room"):
             await update
+
+
+async def test_of_a_place_that_was_left_twice_the_last_time_counts(engine: PresenceEngine) -> None:
+    """Left, joined again, broken off: a recovery within the grace does not end it."""
+    session = Session("socket", "/", TokenBucket(0, 0), Identity("u1", "u1"))
+    recovery = recovery_of(engine, session)
+    recovery.departed(session, "room")
+    await engine.join("room", "u1", session.sid)
+    session.closed = True
+    await engine.detach("room", "u1", session.sid)
+    recovery.departed(session, "room")
+    await recovery.recovered()
+    assert [member.status for member in (await engine.list("room")).members] == ["away"]
+
+
+async def test_what_was_asserted_is_not_asserted_again_while_a_shard_stays_away(
+    engine: PresenceEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = session_in("away")
+    session.rooms["here"] = Membership("here", 1)
+    recovery, real, beaten = recovery_of(engine, session), engine.heartbeat, list[str]()
+
+    async def one_less(room: str, *args: Any, **named: Any) -> Any:
+        beaten.append(room)
+        if room == "away":
+            raise StoreUnavailable("away")
+        return await real(room, *args, **named)
+
+    monkeypatch.setattr(engine, "heartbeat", one_less)
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable):
+            await recovery.recovered()
+    assert (beaten.count("away"), beaten.count("here")) == (3, 1)
