@@ -104,9 +104,9 @@ class Authoriser:
         self.check_fresh(identity)
         if canonical is not None and canonical != identity.user:
             raise Refusal("forbidden", _ANOTHER_USER)
-        if user is not None:
+        if user is not None and (given := wire.echo(user)) != identity.given:
             # `15` and `"15"` are one user, who is answered as it last wrote itself.
-            identity = session.identity = replace(identity, given=wire.echo(user))
+            identity = session.identity = replace(identity, given=given)
         return identity
 
     def check_fresh(self, identity: Identity | None) -> None:
