@@ -130,7 +130,9 @@ class Fanout:
 
     async def watch(self, session: Session, room: str, given: str | int) -> None:
         await self.enter(session, room)
-        if not session.closed:
+        if session.closed:
+            await self.exit(session, room)
+        else:
             self._rooms[room].watchers[session.sid] = (session, given)
 
     async def unwatch(self, session: Session, room: str) -> None:

@@ -109,6 +109,34 @@ async def test_a_handler_that_fails_does_not_end_the_feed(
     assert "a feed handler failed" in caplog.text
 
 
+@pytest.mark.parametrize("fault", [KeyError("its own"), AttributeError("its own")], ids=repr)
+async def test_a_listener_that_fails_does_not_end_the_feed(
+    start_server: StartServer, make_engine: MakeEngine, caplog: pytest.LogCaptureFixture, fault: Exception
+) -> None:
+    """Nor is its fault taken for the connection's."""
+    proxy = Proxy(start_server().url)
+    engine = await make_engine(proxy.url)
+    ear = Ear(engine)
+
+    def fails() -> None:
+        raise fault
+
+    feed = engine.open_feed(on_lost=fails, on_restored=fails)
+    try:
+        await feed.subscribe(engine.channel("r"), ear.heard.append)
+        line = feed.line(engine.channel("r"))
+        proxy.cut_feed()
+        await until(lambda: feed.line(engine.channel("r")) not in {None, line}, "that it is restored")
+        await engine.join("r", "u", "c")
+        await until(lambda: len(ear.heard) == 1, "the change")
+        assert caplog.text.count("a listener to the feed failed") == 3
+        assert caplog.text.count("feed lost") == 1
+    finally:
+        await feed.close()
+        await engine.close()
+        proxy.stop()
+
+
 async def test_a_lost_connection_is_told_and_restored(start_server: StartServer, make_engine: MakeEngine) -> None:
     """T1.4: on_lost, then every channel again, then on_restored."""
     server = start_server()
@@ -195,6 +223,56 @@ async def test_a_subscription_that_is_confirmed_late_is_told(start_server: Start
         await feed.close()
         await servers.close()
         proxy.stop()
+
+
+async def test_a_subscription_that_ends_before_it_is_confirmed_leaves_nothing(start_server: StartServer) -> None:
+    """Who asked is told at once, not when the time is up; asked again it is another one."""
+    proxy = Proxy(start_server().url)
+    servers, heard = topology(proxy.url, 5000), list[bytes]()
+    feed = Feed(servers, on_lost=lambda: None, on_restored=lambda: None, timeout_ms=5000)
+    try:
+        await feed.subscribe("r", lambda _message: None)
+        proxy.hold()
+        asking = asyncio.create_task(feed.subscribe("early", heard.append))
+        await until(lambda: "early" in feed._wanted, "that it is asked for")
+        await asyncio.sleep(0)
+        await feed.unsubscribe("early")
+        with pytest.raises(StoreUnavailable, match="ended before"):
+            async with asyncio.timeout(1):
+                await asking
+        again = asyncio.create_task(feed.subscribe("early", heard.append))
+        proxy.heal()
+        await again
+        (connection,) = feed._connections.values()
+        assert (list(feed._wanted), connection._confirmations) == (["r", "early"], {})
+    finally:
+        await feed.close()
+        await servers.close()
+        proxy.stop()
+
+
+async def test_a_subscription_that_ends_while_its_server_is_looked_for_never_stands(start_server: StartServer) -> None:
+    servers, found = SeveralServers(one=topology(start_server().url, 1000)), asyncio.Event()
+    servers.has = {"early": "one"}
+    look = servers.pipe
+
+    async def slow(key: str) -> Pipe:
+        await found.wait()
+        return await look(key)
+
+    servers.pipe = slow  # type: ignore[method-assign]
+    feed = Feed(servers, on_lost=lambda: None, on_restored=lambda: None, timeout_ms=1000)
+    try:
+        asking = asyncio.create_task(feed.subscribe("early", lambda _message: None))
+        await asyncio.sleep(0)
+        await feed.unsubscribe("early")
+        found.set()
+        with pytest.raises(StoreUnavailable, match="ended before"):
+            await asking
+        assert (feed._wanted, feed._connections) == ({}, {})
+    finally:
+        await feed.close()
+        await servers.close()
 
 
 class SeveralServers(OneServer):
