@@ -38,6 +38,18 @@ async def test_twice_is_once_and_a_second_disconnect_does_not_lengthen(lua: Lua)
     assert await lua.dump() == before
 
 
+async def test_the_end_of_another_tab_does_not_lengthen_the_grace(lua: Lua) -> None:
+    """T3.8: each keeps a deadline of its own."""
+    await lua.join()
+    await lua.join(connection=f"{NODE_B}d")
+    began = lua.clock.now_ms
+    await lua.run("detach", grace_ms=1000)
+    lua.clock.advance(400)
+    await lua.run("detach", connection=f"{NODE_B}d", grace_ms=1000)
+    deadlines = (await lua.dump())["room:r:deadlines"]
+    assert deadlines == {f"u\x1f~{NODE}c": began + 1000, f"u\x1f~{NODE_B}d": began + 1400}
+
+
 async def test_the_last_activity_is_remembered(lua: Lua) -> None:
     await lua.join()
     beat = lua.clock.advance(5000)

@@ -154,6 +154,22 @@ async def test_whatever_happens_next_in_such_a_room_works(lua: Lua, script: str,
     assert f"early\x1f{NODE_B}e" in (await lua.run("sweep"))[8:]
 
 
+@pytest.mark.parametrize("lost", ["u", None], ids=["one record", "all of them"])
+async def test_a_deadline_whose_record_is_gone_goes_too(lua: Lua, lost: str | None) -> None:
+    """Somebody deleted it, and the room answers again."""
+    await lua.join()
+    await lua.join("v", connection=f"{NODE}d")
+    if lost:
+        await lua.redis.hdel(lua.key("room:r:members"), lost)
+    else:
+        await lua.redis.delete(lua.key("room:r:members"))
+    lua.clock.advance(LIFE_MS)
+    assert (await lua.run("sweep"))[0] == "swept"
+    dump = await lua.dump()
+    assert not {"room:r:deadlines", "room:r:members", "due", "rooms"} & set(dump)
+    assert (await lua.join())[0] == "joined"
+
+
 async def test_times_are_written_out_in_full(lua: Lua) -> None:
     now = 10**15
     await lua.join(now_ms=now)
