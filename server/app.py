@@ -229,7 +229,17 @@ class PresenceServer:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self) -> AsyncIterator[None]:
-        try:
+        async with contextlib.AsyncExitStack() as ends:
+            # Ended from the last to the first, whether or not another end fails.
+            ends.push_async_callback(self.engine.close)
+            ends.push_async_callback(self.fanout.close)
+            ends.push_async_callback(self.board_fanout.close)
+            ends.push_async_callback(self.seats.moves.close)
+            ends.push_async_callback(self.chat_fanout.close)
+            ends.push_async_callback(self.chat_trimmer.stop)
+            ends.push_async_callback(self.sweeper.stop)
+            ends.push_async_callback(self._give_up_lease)
+            ends.push_async_callback(self.say_goodbye)
             await self.engine.start()
             await self.fanout.comparing.learn_lineages()
             await self.node.start()
@@ -238,17 +248,10 @@ class PresenceServer:
             self.chat_trimmer.start()
             self._ready = True
             yield
-        finally:
-            await self.say_goodbye()
-            # A lease that is not given up lapses, and whoever lives reaps what Redis was not told.
-            await self.node.stop(retire=await self.presence.finish())
-            await self.sweeper.stop()
-            await self.chat_trimmer.stop()
-            await self.chat_fanout.close()
-            await self.seats.moves.close()
-            await self.board_fanout.close()
-            await self.fanout.close()
-            await self.engine.close()
+
+    async def _give_up_lease(self) -> None:
+        # One that is not given up lapses, and whoever lives reaps what Redis was not told.
+        await self.node.stop(retire=await self.presence.finish())
 
 
 class _WithSockets:

@@ -61,8 +61,11 @@ class BoardMoves:
             await asyncio.wait([window.written])
 
     async def close(self) -> None:
-        """Write everything that was collected."""
-        await asyncio.gather(*(self.flush(retro) for retro in list(self._windows)))
+        """Write everything that was collected, and wait for what is being written."""
+        for window in self._windows.values():
+            window.urgent.set()
+        if self._writing:
+            await asyncio.wait(self._writing.values())
 
     async def _write(self, retro: str, window: _Window, before: "asyncio.Task[None] | None") -> None:
         try:

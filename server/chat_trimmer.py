@@ -5,7 +5,7 @@ import contextlib
 import logging
 from typing import Final
 
-from presence_engine import ChatEngine, PresenceError
+from presence_engine import ChatEngine, StoreUnavailable
 
 _SHORTEST_S: Final = 1.0
 _LONGEST_S: Final = 60.0
@@ -38,6 +38,9 @@ class ChatTrimmer:
         while True:
             try:
                 await self._chat.trim()
-            except PresenceError as error:
-                log.warning("old chat messages are not deleted just now: %s", type(error).__name__)
+            except StoreUnavailable as error:
+                log.warning("old chat messages are not deleted just now: %s", error)
+            except Exception:
+                # Whatever it was: the next messages grow old all the same.
+                log.exception("deleting old chat messages failed")
             await asyncio.sleep(self._pause_s)

@@ -22,6 +22,8 @@ from server.settings import Settings
 _BACKLOG: Final = 2048
 _STOP_WITHIN_S: Final = 10.0
 _LOOK_EVERY_S: Final = 0.2
+# Of the starts of one worker: one that cannot live would take the machine's time from the others.
+_APART_S: Final = 5.0
 
 log = logging.getLogger("presence")
 
@@ -89,6 +91,7 @@ class _Workers:
 
     def __init__(self, redis_url: str, listener: socket.socket, number: int) -> None:
         self._redis_url, self._listener, self._number = redis_url, listener, number
+        self._started_s = [0.0] * number
         self._stopping = False
 
     def run(self) -> None:
@@ -98,7 +101,8 @@ class _Workers:
         while not self._stopping:
             time.sleep(_LOOK_EVERY_S)
             for at, worker in enumerate(running):
-                if worker.poll() is not None and not self._stopping:
+                rested = time.monotonic() - self._started_s[at] >= _APART_S
+                if rested and worker.poll() is not None and not self._stopping:
                     log.error("worker %d ended with code %d; starting it again", at + 1, worker.returncode)
                     running[at] = self._start(at + 1)
         self._end(running)
@@ -107,6 +111,7 @@ class _Workers:
         self._stopping = True
 
     def _start(self, number: int) -> subprocess.Popen[bytes]:
+        self._started_s[number - 1] = time.monotonic()
         listener = self._listener.fileno()
         worker = subprocess.Popen([sys.executable, "-m", "server.process"], stdin=subprocess.PIPE, pass_fds=(listener,))
         assert worker.stdin is not None  # noqa: S101 - a pipe was asked for

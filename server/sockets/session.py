@@ -2,10 +2,12 @@
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from presence_engine import Change, ConnectionOut
 from server.limits import TokenBucket
+
+_REMEMBERED: Final = 1000
 
 
 @dataclass(slots=True, frozen=True)
@@ -53,6 +55,28 @@ def _order(epoch: str, seq: int) -> tuple[int, int]:
     return int(epoch or "0", 16), seq
 
 
+class Remembered:
+    """Rooms noted of one socket, the newest thousand: a client may name ever new ones."""
+
+    def __init__(self) -> None:
+        self._rooms: dict[str, None] = {}
+
+    def __contains__(self, room: str) -> bool:
+        return room in self._rooms
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+    def add(self, room: str) -> None:
+        self._rooms.pop(room, None)
+        self._rooms[room] = None
+        if len(self._rooms) > _REMEMBERED:
+            del self._rooms[next(iter(self._rooms))]
+
+    def discard(self, room: str) -> None:
+        self._rooms.pop(room, None)
+
+
 @dataclass(slots=True)
 class Session:
     """One connected socket. closed: its end has been seen; whatever finishes later must undo itself.
@@ -65,8 +89,8 @@ class Session:
     bucket: TokenBucket
     identity: Identity | None = None
     rooms: dict[str, Membership] = field(default_factory=dict)
-    ever_joined: set[str] = field(default_factory=set)
-    told: set[str] = field(default_factory=set)
+    ever_joined: Remembered = field(default_factory=Remembered)
+    told: Remembered = field(default_factory=Remembered)
     watching: set[str] = field(default_factory=set)
     joining: dict[str, list[tuple[ConnectionOut, Change]]] = field(default_factory=dict)
     closed: bool = False

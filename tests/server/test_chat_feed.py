@@ -23,6 +23,7 @@ from presence_engine import (
     Posted,
     PresenceEngine,
     RoomRead,
+    StoreUnavailable,
 )
 from server.chat_catch_up import Told, missed
 from server.chat_fanout import ChatFanout
@@ -292,6 +293,29 @@ async def test_old_messages_are_deleted_by_the_server(make_engine: MakeEngine) -
     room = await chat.room(posted.room_id)
     assert (getattr(room, "message_count", 0), getattr(room, "unread_count", 0)) == (1, 1)
     assert (await chat.post(IncomingMessage(phone="62820", content_text="new"))).seq == 2
+
+
+async def test_whatever_fails_messages_are_deleted_later(
+    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = await make_engine()
+    chat, tried = ChatEngine(engine.store, engine.keys, rules=ChatRules(max_age_ms=50)), 0
+
+    async def trim() -> int:
+        nonlocal tried
+        tried += 1
+        raise [ValueError("unforeseen"), StoreUnavailable("away")][tried % 2]
+
+    monkeypatch.setattr(chat, "trim", trim)
+    monkeypatch.setattr("server.chat_trimmer._SHORTEST_S", 0.01)
+    trimmer = ChatTrimmer(chat)
+    trimmer.start()
+    async with asyncio.timeout(5):
+        while tried < 3:
+            await asyncio.sleep(0.01)
+    await trimmer.stop()
+    assert "deleting old chat messages failed" in caplog.text
+    assert "not deleted just now: away" in caplog.text
 
 
 def test_a_message_saved_past_all_servers_is_announced(server: RunningServer, connect: Connect) -> None:

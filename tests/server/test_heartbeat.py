@@ -272,13 +272,15 @@ def test_c11_a_ping_timeout_has_its_own_grace(serve: Serve, room: str) -> None:
     silent.close()
 
 
-def test_t3_8_a_beat_of_the_ended_socket_does_not_cancel_its_grace(
-    mortal: RunningServer, connect: Connect, room: str
-) -> None:
+def test_t3_8_a_beat_of_the_ended_socket_does_not_cancel_its_grace(serve: Serve, connect: Connect, room: str) -> None:
     """T3.8: nothing the old socket had on its way keeps the user."""
-    client = connect(mortal)
+    server = serve(PRESENCE_GRACE="0.5")
+    stays, client = connect(server), connect(server)
+    stays.join(room, "stays")
     client.join(room, "u1")
-    client.shout("room:heartbeat", {"roomId": room})
+    for _ in range(10):
+        client.shout("room:heartbeat", {"roomId": room})
     client.cut()
-    client.wait("disconnect")
-    eventually(lambda: mortal.users(room) == [], "the end of the grace", timeout_s=3)
+    (gone,) = stays.wait("room:diff", lambda diff: diff["left"])["left"]
+    assert (gone["userId"], gone["reason"]) == ("u1", "disconnected")
+    assert server.users(room) == ["stays"]

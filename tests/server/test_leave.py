@@ -42,7 +42,6 @@ def test_t0_1_two_tabs_closing_one_removes_nobody(brief: RunningServer, connect:
     assert brief.users(room) == ["u1", "other"]
     two.emit("leave_room", {"roomId": room})
     assert brief.users(room) == ["other"]
-    assert all(diff["left"] == [] for diff in other.events("room:diff") if diff["count"] == 2)
 
 
 def test_leave_everywhere_takes_the_other_tabs_out(server: RunningServer, connect: Connect, room: str) -> None:
@@ -136,16 +135,6 @@ def test_t0_3_all_rooms_of_a_socket_are_cleaned(brief: RunningServer, connect: C
     client.cut()
     ids = ",".join(rooms)
     eventually(lambda: not any(brief.get(f"/api/chatrooms/counts?ids={ids}")["counts"].values()), "all rooms empty")
-
-
-def test_t3_8_a_second_end_does_not_lengthen_the_grace(brief: RunningServer, connect: Connect, room: str) -> None:
-    """T3.8: another tab's end keeps its own deadline; both are gone after one grace."""
-    one, two = connect(brief), connect(brief)
-    one.join(room, "u1")
-    two.join(room, "u1")
-    one.cut()
-    two.cut()
-    eventually(lambda: brief.participants(room)["count"] == 0, "both gone", timeout_s=3)
 
 
 def test_grace_zero_removes_at_once(serve: Serve, connect: Connect, room: str) -> None:

@@ -14,4 +14,3 @@ def test_a_notice_older_than_the_join_is_not_for_it() -> None:
     assert not Membership("r", 0, joined_at=("9f", 8)).is_younger_than(change.epoch, change.seq)
     assert Membership("r", 0, joined_at=("a2", 1)).is_younger_than(change.epoch, change.seq), "it was empty in between"
     assert not Membership("r", 0).is_younger_than(change.epoch, change.seq)
-    assert not Membership("r", 0).is_younger_than(change.epoch, change.seq)

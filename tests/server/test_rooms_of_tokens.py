@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.client.driver import Client
+from tests.server.chat_scene import new_phone
 from tests.server.conftest import RunningServer, Serve
 from tests.server.tokens import SECRET, bearer, token
 
@@ -27,7 +28,11 @@ def test_lists_of_rooms_show_only_what_the_token_opens(guarded: RunningServer, c
     assert live["total"] == 1
     everything = guarded.get("/api/chatrooms", headers=bearer("other"))
     assert everything["total"] == len(everything["rooms"]) >= 2
-    assert guarded.get("/rooms", headers=bearer(rooms=[]))["data"]["rooms"] == []
+    posted = guarded.http.post("/messages/incoming", json={"phone": new_phone()}, headers=bearer("other"))
+    chat_room = posted.json()["room_id"]
+    assert guarded.get("/rooms", headers=bearer(rooms=[]))["data"] == {"rooms": [], "total_count": 0}
+    seen = guarded.get("/rooms", headers=bearer("other"))["data"]
+    assert ([room["room_id"] for room in seen["rooms"]], seen["total_count"]) == ([chat_room], 1)
 
 
 def test_a_small_room_is_found_behind_larger_ones(guarded: RunningServer, connect: Connect) -> None:
