@@ -77,7 +77,9 @@ class Keyspace:
         return f"{self.stem(partition)}lineage"
 
     def nodes(self, part: str) -> str:
-        """The nodes have a slot of their own: `leases`, `condemned`, `gone`, `retired`, `layout`."""
+        """The nodes have a slot of their own: `leases`, `condemned`, `gone`, `retired`, `layout`, and the
+        channel `feed`.
+        """
         return f"{self.prefix}:{{nodes}}:{part}"
 
     def users(self, partition: int) -> str:

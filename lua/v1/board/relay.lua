@@ -7,7 +7,7 @@
 -- ARGV[3] payload json as given
 -- RETURNS {"relayed", now, createdAt, version, updatedAt} where the board stands, zeros without one; nothing changed
 -- REPEAT tells it again
--- COST O(1), 2 commands
+-- COST O(1), 3 commands
 local event, payload = ARGV[2], ARGV[3]
 assert(#ARGV == 3 and string.match(event, '^[%l-]+$') and string.match(payload, '^[^%z\1-\31]+$'), 'BADARG payload')
 local now = ARGV[1]

@@ -17,7 +17,7 @@
 -- RETURNS {"created"|"saved", at, seq, unread} created: the room is new; seq is 1 for exactly one call a room
 -- RETURNS {"duplicate", at, seq, body} saved before; body is empty when it is trimmed | {"unknown"} no such room
 -- REPEAT with an idempotency key: duplicate, changes and announces nothing; without one: one more message
--- COST O(log r) for r rooms, 9–14 commands at any number of messages
+-- COST O(log r) for r rooms, 8–13 commands at any number of messages, 2 for a duplicate
 --- @include chat_state
 --- @include chat_info
 --- @include chat_activity

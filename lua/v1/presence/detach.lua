@@ -17,7 +17,7 @@
 -- RETURNS {"detached", deadline} | {"removed", epoch, seq, count, connections, now} without grace
 -- RETURNS {"due"} sweep first | {"absent"} not in the room, or in grace already
 -- REPEAT answers "absent": grace is not lengthened
--- COST O(log n), 7 commands; announces nothing unless it removes
+-- COST O(log n), 6–7 commands, and nothing announced; without grace as many as leave
 local user, connection, grace, now = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[6]
 --- @include clock
 --- @include room

@@ -7,7 +7,7 @@
 -- ARGV[4...] slots text user␟connection, at most 1000
 -- RETURNS {"beat", now, alive} alive = one digit a slot, 1 alive, 0 due or absent
 -- REPEAT changes nothing within the slack
--- COST O(k log n) for k slots; 3 commands, 2 when all lie within the slack
+-- COST O(k log n) for k slots; 3 commands, 2 when all lie within the slack; once in half a life 5 more, and one a user and a node
 local now, count = ARGV[3], #ARGV - 3
 --- @include clock
 local life, renew_before = ARGV[1] + ARGV[2], now + ARGV[1]

@@ -13,7 +13,7 @@
 -- RETURNS {"renewed"|"kept", epoch, seq, count, connections, now}
 -- RETURNS {"due"} sweep first | {"absent"} there is no such room
 -- REPEAT answers "kept"
--- COST O(1), 5–8 commands
+-- COST O(1), 4 commands, 7 when it renews
 local user, now = '', ARGV[3]
 --- @include clock
 --- @include room
