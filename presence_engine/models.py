@@ -175,7 +175,7 @@ class Rooms(msgspec.Struct, frozen=True):
 
 
 class Removal(msgspec.Struct, frozen=True):
-    """One connection that a sweep or a kick removed; told exactly once. last: the user left the room with it.
+    """One connection that a sweep removed past its deadline; told exactly once. last: the user left the room with it.
 
     detached: it was in grace, its socket gone.
     """

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -219,7 +218,7 @@ class PresenceServer:
         if not self._ready:
             return
         self._ready, self.heartbeats.stopping = False, True
-        body = {"message": "The server is restarting", "timestamp": int(time.time() * 1000)}
+        body = {"message": "The server is restarting", "timestamp": self.engine.now_ms()}
         sessions = list(self.sessions.values())
         self.sockets.send_many("server:restarting", body, sessions)
         for start in range(0, len(sessions), 500):

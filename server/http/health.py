@@ -1,6 +1,5 @@
 """Is the process alive, is Redis within reach, and the figures."""
 
-import time
 from collections.abc import Callable, Sequence
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -10,7 +9,7 @@ from starlette.routing import BaseRoute, Route
 
 from presence_engine import PresenceEngine, PresenceError
 from server.auth import Authoriser
-from server.http.answers import Json
+from server.http.answers import Json, fresh
 from server.metrics import REGISTRY
 
 
@@ -28,7 +27,7 @@ class HealthRoutes:
         ]
 
     async def alive(self, _: Request) -> Response:
-        return Json({"status": "ok"}, headers={"Cache-Control": "no-store"})
+        return fresh({"status": "ok"})
 
     async def readiness(self, _: Request) -> Response:
         connected = await self._ping()
@@ -36,7 +35,7 @@ class HealthRoutes:
         body = {
             "status": "ok" if ok else "unavailable",
             "redis": "connected" if connected else "disconnected",
-            "timestamp": int(time.time() * 1000),
+            "timestamp": self._engine.now_ms(),
         }
         return Json(body, 200 if ok else 503, headers={"Cache-Control": "no-store"})
 
@@ -48,4 +47,5 @@ class HealthRoutes:
 
     async def metrics(self, request: Request) -> Response:
         self._authoriser.bearer(request.headers)
-        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+        headers = {"Cache-Control": "no-store"}
+        return Response(generate_latest(REGISTRY), headers=headers, media_type=CONTENT_TYPE_LATEST)

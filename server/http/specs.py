@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from server.auth import Authoriser
-from server.http.answers import Json
+from server.http.answers import fresh
 from server.specs import admin, asyncapi, board, chat, openapi
 
 
@@ -35,4 +35,4 @@ class SpecRoutes:
 
     async def document(self, request: Request) -> Response:
         self._authoriser.bearer(request.headers)
-        return Json(self._documents[request.url.path])
+        return fresh(self._documents[request.url.path])

@@ -139,6 +139,5 @@ _REFUSALS: Final = {
     "403": "Not allowed.",
     "413": "The body is too large.",
     "422": "A field of the body breaks its rule.",
-    "429": "Too many requests.",
     "503": "Redis is out of reach; try again.",
 }

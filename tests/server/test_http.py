@@ -1,12 +1,18 @@
 """The HTTP routes of presence: shapes, order, paging, ids in addresses, refusals."""
 
+import json
 import re
 import socket
 import time
 from collections.abc import Callable
 
 import pytest
+from starlette.requests import Request
 
+from presence_engine import EmbeddedServer, PresenceEngine
+from server.auth import Authoriser
+from server.http.health import HealthRoutes
+from server.settings import Settings
 from tests.client.driver import Client, eventually
 from tests.server.conftest import RunningServer, Serve, in_path
 
@@ -274,6 +280,14 @@ def test_health_readiness_and_figures(server: RunningServer, connect: Connect, r
     assert figures.status_code == 200
     assert figures.headers["content-type"].startswith("text/plain")
     assert 'presence_events_total{event="join_room",outcome="ok"}' in figures.text
+
+
+async def test_readiness_tells_the_time_of_redis(store: EmbeddedServer) -> None:
+    async with PresenceEngine(store.url) as engine:
+        engine.clock_ahead_ms = 3_600_000
+        health = HealthRoutes(engine, Authoriser(Settings.from_environ({})), lambda: True)
+        answer = await health.readiness(Request({"type": "http"}))
+    assert abs(json.loads(bytes(answer.body))["timestamp"] - time.time() * 1000 - 3_600_000) < 60_000
 
 
 def test_cors_is_same_origin_unless_named(server: RunningServer, serve: Serve) -> None:

@@ -119,7 +119,7 @@ GIVEN = {
 
 @pytest.mark.parametrize(("method", "path"), sorted(OPERATIONS))
 def test_an_answer_over_http_is_as_described(server: RunningServer, connect: Connect, method: str, path: str) -> None:
-    """200 has the described shape; a refusal the described status and shape."""
+    """200 has the described shape; a refusal the described status and shape. No answer may be cached."""
     operation = OPERATIONS[method, path]
     connect(server, auth={"userId": "u1"}).join("spec-room", data={"a": [1]})
     address = re.sub(r"\{(\w+)\}", lambda match: GIVEN[match[1]], path)
@@ -130,6 +130,7 @@ def test_an_answer_over_http_is_as_described(server: RunningServer, connect: Con
     for body in bodies:
         answer = server.http.request(method, address, params=query, headers=headers, json=body)
         assert str(answer.status_code) in responses, (answer.status_code, answer.text)
+        assert answer.headers["Cache-Control"] == "no-store"
         if answer.status_code != 200:
             msgspec.convert(answer.json(), messages.HttpRefused, strict=True)
         elif operation.answer is not None and operation.answer is not dict:
