@@ -20,7 +20,7 @@ class ConfigurationError(PresenceError):
 
 
 class InvalidInput(PresenceError):
-    """An argument breaks its rule. `field` is its name on the wire (camelCase)."""
+    """An argument breaks its rule. `field` is its name on the wire: camelCase, in the chat snake_case."""
 
     def __init__(self, field: str, message: str) -> None:
         # Its arguments are what it is made of again, in another process.
