@@ -10,6 +10,7 @@ from presence_engine import InvalidInput
 Id = str | int | float
 Ids = Annotated[list[Id], msgspec.Meta(max_length=100)]
 
+MAX_USERS: Final = 1000
 SPELLINGS: Final = {"room_id": "roomId", "user_id": "userId"}
 _PATH: Final = re.compile(r"at `\$\.?(\w+)?")
 _MISSING: Final = re.compile(r"missing required field `(\w+)`")
@@ -58,7 +59,7 @@ class SyncRoom(Room):
 
 
 class ListUsers(Room):
-    limit: int = 100
+    limit: Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1, "maximum": MAX_USERS})] = 100
     cursor: str | None = None
 
 

@@ -11,10 +11,9 @@ from presence_engine import InvalidInput, Kicked, LiveRoom, PresenceEngine, Room
 from server import payloads, wire
 from server.auth import Authoriser
 from server.http.answers import body, fresh, in_path, in_query, listed, whole
+from server.payloads import MAX_USERS
 from server.refusals import Refusal
 from server.sockets.session import Identity
-
-MAX_USERS = 1000
 
 
 class IdConvertor(Convertor[str]):

@@ -154,6 +154,8 @@ def test_users_get_limits_out_of_range_are_refused(
     """Section 8: refused, not clamped."""
     answer = connect(server).emit("room:users:get", {"roomId": room, "limit": limit})
     assert (answer["error"]["code"], answer["error"]["field"]) == ("invalid_input", "limit")
+    if type(limit) is int:
+        assert answer["error"]["message"] == "limit must be an integer from 1 to 1000"
 
 
 def test_watchers_get_counts_without_joining(server: RunningServer, connect: Connect, room: str) -> None:
