@@ -14,7 +14,7 @@ export interface BoardView {
   /** Whether the server's state has come yet. */
   readonly loaded: boolean;
   readonly version: number;
-  readonly lastUpdated: string | number | null;
+  readonly lastUpdated: string | null;
 }
 
 export interface BoardEvents {

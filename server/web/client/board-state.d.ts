@@ -8,7 +8,7 @@ export interface ActionItem {
   assigneeId: Id;
   assigneeName: string;
   createdBy: Id;
-  createdAt: string | number;
+  createdAt: number;
   edited: boolean;
 }
 
@@ -20,7 +20,10 @@ export interface Board {
   actionItems: ActionItem[];
   allUserVotes: Record<string, Record<string, number>>;
   participants: unknown[];
-  lastUpdated: string | number | null;
+  /** ms; another one is another life of the board. Missing until the server's state has come. */
+  createdAt?: number;
+  /** ISO-8601; null until the server's state has come. */
+  lastUpdated: string | null;
   version: number;
 }
 
