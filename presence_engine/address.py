@@ -54,7 +54,7 @@ def options_of(url: str, *own: str) -> dict[str, Any]:
 
 
 def parts_of(url: str, default_port: int) -> tuple[list[Place], dict[str, str], str]:
-    """The hosts, the credentials, the path."""
+    """The hosts, the credentials, the path. Raises ValueError where a host or port cannot be read."""
     split = urlsplit(url)
     userinfo, _, hosts = split.netloc.rpartition("@")
     user, _, password = userinfo.partition(":")

@@ -13,10 +13,7 @@ GROUP_SEPARATOR: Final = "\x1d"
 
 
 class MemberJoined(msgspec.Struct, frozen=True, tag=True):
-    """A user joined, or (MemberUpdated) a member's record is now this.
-
-    The three last are JSON text, `""` for the default.
-    """
+    """A user joined. id_json, name_json, data_json: what the record says, as JSON text, `""` for the default."""
 
     user: str
     joined_at_ms: int
@@ -26,7 +23,7 @@ class MemberJoined(msgspec.Struct, frozen=True, tag=True):
 
 
 class MemberUpdated(MemberJoined, frozen=True, tag=True):
-    """A member's record changed."""
+    """A member's record changed, and is now this."""
 
 
 class MemberLeft(msgspec.Struct, frozen=True, tag=True):
@@ -121,8 +118,7 @@ def _read(text: str) -> Iterator[Entry]:
 def fold(changes: Sequence[Change]) -> NetChange:
     """Return the net effect of consecutive changes of one epoch, at least one.
 
-    MemberJoined and gone again: nothing. Gone and back: `updated`, since the record may be another. Order: of first
-    mention.
+    Joined and gone again: nothing. Gone and back: `updated`, since the record may be another. Order: of first mention.
     """
     before: dict[str, bool] = {}
     last: dict[str, MemberJoined | MemberLeft] = {}

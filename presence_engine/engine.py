@@ -55,8 +55,9 @@ def new_node_id() -> str:
 class PresenceEngine:
     """Presence in one Redis: who is in which room, with which connections, until when.
 
-    url: `redis://`, `rediss://` or `unix://`. settings: times, bounds and layout. node: this process's id (8 letters or
-    digits; default: a new one), the owner of the connections joined here.
+    url: `redis://`, `unix://`, `redis+sentinel://` or `redis+cluster://`; over TLS `rediss` for `redis`. settings:
+    times, bounds and layout. node: this process's id (8 letters or digits; default: a new one), the owner of the
+    connections joined here.
 
     It belongs to one event loop at a time: closed in one it may be used in the next. With several loops, or threads,
     make one engine for each; a forked process connects anew.
@@ -64,10 +65,13 @@ class PresenceEngine:
     Rooms and users are text or integers (1–128 UTF-8 bytes, no control characters; `15` is `"15"`); a connection is any
     text of the same kind that is unique in this process, such as a socket's id. Times come from the Redis clock.
 
-    Every method is one round trip, and two more where something in the room had passed its deadline (it is swept first,
-    so no answer shows anyone past it). All raise InvalidInput for a bad argument, before anything is sent, and
-    StoreUnavailable when Redis answers nothing for `timeout_ms`: a change may then have been made; repeating any call
-    is harmless. `now_ms` stands in for the Redis clock in tests.
+    What asks one room is one round trip; a beat that misses its connection, or a join beyond the user's rooms, asks
+    again. What asks many is a call a partition, sent together. Two more go where something had passed its deadline: it
+    is swept first, so no answer shows anyone past it. `sweep` and `reap` go on, a hundred a call, until they are done.
+
+    All raise InvalidInput for a bad argument, before anything is sent, and StoreUnavailable when Redis answers nothing
+    for `timeout_ms`: a change may then have been made; repeating any call is harmless. `now_ms` stands in for the Redis
+    clock in tests.
     """
 
     def __init__(self, url: str, *, settings: EngineSettings | None = None, node: str | None = None) -> None:

@@ -51,8 +51,9 @@ class RoomRules(msgspec.Struct, frozen=True):
 class EngineSettings(msgspec.Struct, frozen=True):
     """partitions: fixed with the data (1, or 128 on a Cluster). prefix: of every key. user_index: keeps where-is-user.
 
-    timeout_ms: longest wait for Redis. rules: the rules of a room, by its id. max_user_connections: live ones of a
-    user in one room; max_user_rooms: of a user, on a Cluster in each partition, needs the index; 0 = no bound.
+    timeout_ms: longest wait for Redis. sweep_interval_ms: a sweeper's longest sleep. rules: the rules of a room, by its
+    id. max_user_connections: live ones of a user in one room; max_user_rooms: of a user, on a Cluster in each
+    partition, needs the index; 0 = no bound.
     """
 
     rules: Callable[[str], RoomRules] = lambda _room, _rules=RoomRules(): _rules  # type: ignore[misc]

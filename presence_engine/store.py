@@ -164,7 +164,10 @@ class Store:
         return ContractBroken(f"{name}: {error}")
 
     async def load(self) -> None:
-        """Load every script and compare its sha with ours. Raises ContractBroken when they differ."""
+        """Load every script and compare its sha with ours; on a Cluster into one node, `run` teaches the others.
+
+        Raises ContractBroken when they differ, StoreUnavailable, or ConfigurationError when Redis does not permit it.
+        """
         await self._teach(await self._topology.pipe(""))
 
     async def _teach(self, pipe: Pipe) -> None:

@@ -11,7 +11,7 @@ from server.live_view import _table
 
 @pytest.mark.parametrize("name", ["[/x]", "[red]u[/red]", "[link=http://a.example]u", ":smile:", "\\[b]", "u\x1b[2J"])
 async def test_a_name_is_shown_as_it_is(store: EmbeddedServer, room: str, name: str) -> None:
-    """It ended the command, with a traceback."""
+    """Markup and control characters too: a name can neither end the command nor change how it looks."""
     shown = StringIO()
     room, user = f"{room} [/y]", "[/z]"
     async with PresenceEngine(store.url) as engine:
