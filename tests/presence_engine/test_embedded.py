@@ -354,7 +354,9 @@ except KeyboardInterrupt:
         client.set("goodbye", "said")
     server.stop()
 """
-    parent = partner(tmp_path, after=goodbye)
+    # What a shell starts in the background ignores the signal.
+    heed = "signal.signal(signal.SIGINT, signal.default_int_handler)"
+    parent = partner(tmp_path, before=heed, after=goodbye)
     pid, _, _ = parent.started()
     time.sleep(0.05)
     os.killpg(parent.process.pid, signal.SIGINT)

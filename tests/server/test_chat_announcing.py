@@ -82,7 +82,10 @@ def test_004_3_004_4_order_of_events_and_identical_payloads(
     server: RunningServer, connect: Connect, phone: str
 ) -> None:
     """004-1, 004-3, 004-4: room:new_message to those who opened the room, then new_message to all, both the same."""
+    witness = connect(server)
     room = post_past_servers(server.settings.redis_url or "", phone).room_id
+    # What is told late would be heard by those who come now.
+    wait_for_seq(witness, room, 1)
     inside, outside = connect(server), connect(server)
     assert inside.emit("room:join", {"room_id": room}) == {"ok": True, "room_id": room}
     posted = incoming(server, phone, "second")
