@@ -73,12 +73,12 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
 
     def _expect_connected(self, sid: str) -> None:
         if sid in self.sockets and not self.sockets[sid].closed and not self.connected(sid):
-            self._spawn(self._end(sid))
-
-    async def _end(self, sid: str) -> None:
-        """Close a connection whose client has not said what it wants."""
-        if (socket := self.sockets.get(sid)) is not None:
             CLOSED.labels("nameless").inc()
+            self._spawn(self.end(sid))
+
+    async def end(self, sid: str) -> None:
+        """Close a connection that is in no namespace, behind what is on its way."""
+        if (socket := self.sockets.get(sid)) is not None:
             await socket.close(wait=False)
             # The end of the writer: it closes the connection, whether the client takes the hint or not.
             socket.queue.put_nowait(None)

@@ -100,6 +100,13 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socket
     def _is_connected(self, eio_sid: str) -> bool:
         return any(self.manager.sid_from_eio_sid(eio_sid, namespace) for namespace in self.manager.rooms)
 
+    async def disconnect(self, sid: str, namespace: str | None = None, **options: Any) -> None:
+        """End a socket, and with the last of its connection the connection: not every client closes it by itself."""
+        eio_sid = self.manager.eio_sid_from_sid(sid, namespace or "/")
+        await super().disconnect(sid, namespace, **options)
+        if eio_sid is not None and not self._is_connected(eio_sid):
+            await self.eio.end(eio_sid)
+
     def send_many(self, event: str, data: Any, sessions: Iterable[Session]) -> None:
         """Queue one event for many sockets at once; no socket waits for another, and a closed one is passed over."""
         SENT.labels(event).inc(self._queue(lambda namespace: event_packet(event, data, namespace), sessions))

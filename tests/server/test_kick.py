@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.client.driver import Client
+from tests.client.raw import RawClient
 from tests.server.conftest import ADMIN_TOKEN, RunningServer, Serve
 
 Connect = Callable[..., Client]
@@ -30,6 +31,24 @@ def test_kick_with_message_reason_and_last_room(server: RunningServer, connect: 
     assert server.kick(room, {"userId": 7}) == {"success": True, "kicked": False}
     assert server.kick(room, {"user_id": "other"}) == {"success": True, "kicked": True}
     assert other.wait("room:force-leave")["message"] == "You are not in the chatroom"
+
+
+def test_with_its_last_socket_the_connection_ends(serve: Serve) -> None:
+    """003-6 `disconnect(true)`: not every client closes by itself what carries nothing any more."""
+    server = serve(PRESENCE_NAMESPACES="/,/other")
+    one, both = RawClient(server.url), RawClient(server.url)
+    both.send("40/other,")
+    both.until("40/other,")
+    for client, user in ((one, "u1"), (both, "u2")):
+        assert client.emit(f'["join_room",{{"roomId":"r","userId":"{user}"}}]')["ok"] is True
+        assert server.kick("r", {"userId": user})["kicked"] is True
+        assert client.event("room:force-leave")["reason"] == "kicked"
+        assert client.until("41") == "41"
+    assert one.closed()
+    both.send('42/other,5["room:heartbeat",{"roomId":"r"}]')
+    assert both.until("43/other,5")
+    both.send("41/other,")
+    both.close()
 
 
 def test_kick_is_for_admins(server: RunningServer, serve: Serve, connect: Connect, room: str) -> None:
