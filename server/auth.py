@@ -34,8 +34,8 @@ def room_claim(identity: Identity | None, _action: str, room: str) -> bool:
 
 def check_sender(identity: Identity | None, payload: object) -> None:
     """Raise `forbidden` when a payload names another user than the socket's token, whatever the event needs it for."""
-    # Only an identity from a token ends some day. One that a client chose is checked where an event uses it.
-    if identity is None or identity.expires_at_s is None or not isinstance(payload, dict):
+    # One that a client chose is checked where an event uses it.
+    if identity is None or not identity.proven or not isinstance(payload, dict):
         return
     for name in ("userId", "user_id"):
         if payload.get(name) is not None and canonical_id(payload[name], "userId") != identity.user:
@@ -76,14 +76,10 @@ class Authoriser:
         if not isinstance(token, str) or not token:
             raise Refusal("unauthorized", "a token is needed")
         secret, public_key = self._settings.jwt_secret, self._settings.jwt_public_key
+        key, algorithms = (secret, ["HS256"]) if secret is not None else (public_key or "", ["RS256", "ES256"])
+        audience = self._settings.jwt_audience
         try:
-            if secret is not None:
-                claims = jwt.decode(token, secret, algorithms=["HS256"], leeway=_LEEWAY_S, options=_REQUIRED)
-            else:
-                claims = jwt.decode(
-                    token, public_key or "", algorithms=["RS256", "ES256"], leeway=_LEEWAY_S, options=_REQUIRED
-                )
-            return _identity(claims)
+            return _identity(jwt.decode(token, key, algorithms, _CLAIMS, audience=audience, leeway=_LEEWAY_S))
         except Refusal:
             raise
         except Exception:
@@ -180,7 +176,8 @@ class Authoriser:
         return bool(known and token) and hmac.compare_digest((token or "").encode(), (known or "").encode())
 
 
-_REQUIRED: Final[Any] = {"require": ["exp", "sub"]}
+# A user may be a number; PyJWT takes texts only.
+_CLAIMS: Final[Any] = {"require": ["sub"], "verify_sub": False}
 
 
 def _identity(claims: Mapping[str, Any]) -> Identity:
@@ -195,7 +192,8 @@ def _identity(claims: Mapping[str, Any]) -> Identity:
         name if isinstance(name, str) and _is_name(name) else None,
         None if rooms is None else tuple(rooms),
         claims.get("admin") is True,
-        float(claims["exp"]),
+        float(claims["exp"]) if "exp" in claims else None,
+        proven=True,
     )
 
 

@@ -30,7 +30,7 @@ REDIS_URL = Variable(
 REDIS_PARTS = (
     Variable("REDIS_HOST", kind.host, doc="host of the store", shown="localhost, once one of these four is set"),
     Variable("REDIS_PORT", kind.whole(1, 65535), doc="its port", shown="6379"),
-    Variable("REDIS_PASSWORD", kind.password, doc="its password; empty means none", secret=True),
+    Variable("REDIS_PASSWORD", kind.text, doc="its password; empty means none", secret=True),
     Variable("REDIS_DB", kind.whole(0, 65535), doc="its database", shown="0"),
 )
 
@@ -110,6 +110,11 @@ class Settings:
         kind.public_key,
         doc="the same with RS256 or ES256: PEM text, or the path of a PEM file",
         secret=True,
+    )
+    jwt_audience: str | None = variable(
+        "PRESENCE_JWT_AUDIENCE",
+        kind.text,
+        doc="the `aud` that every token must name; without this setting a token that names one is refused",
     )
     auth: Literal["auto", "none"] = variable(
         "PRESENCE_AUTH", kind.one_of("auto", "none"), "auto", "`none` allows production without authentication"

@@ -12,7 +12,9 @@ _REMEMBERED: Final = 1000
 
 @dataclass(slots=True, frozen=True)
 class Identity:
-    """user: canonical id. given: as the client wrote it. rooms: patterns it may enter, None = all."""
+    """user: canonical id. given: as the client wrote it. rooms: patterns it may enter, None = all. expires_at_s: None =
+    never. proven: by a token.
+    """
 
     user: str
     given: str | int
@@ -20,6 +22,7 @@ class Identity:
     rooms: tuple[str, ...] | None = None
     admin: bool = False
     expires_at_s: float | None = None
+    proven: bool = False
 
     def same_user(self, other: "Identity") -> bool:
         return self.user == other.user

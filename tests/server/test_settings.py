@@ -115,7 +115,7 @@ def test_a_bad_value_is_refused_in_one_line_that_names_the_variable(name: str, t
 
 def test_every_variable_but_the_free_texts_refuses_nonsense() -> None:
     """A variable added without a check would pass here unseen."""
-    takes_text = {"PRESENCE_DATA_DIR", "PRESENCE_NODE_NAME", "PRESENCE_ROOM_POLICY"}
+    takes_text = {"PRESENCE_DATA_DIR", "PRESENCE_NODE_NAME", "PRESENCE_ROOM_POLICY", "PRESENCE_JWT_AUDIENCE"}
     for variable in variables():
         nonsense = "\x07" if variable.secret or variable.name in takes_text else "= nonsense ="
         assert refusal({variable.name: f"x{nonsense}x"}).startswith(f"{variable.name}: expected ")
