@@ -9,6 +9,7 @@ import msgspec
 
 from presence_engine import replies
 from presence_engine.engine import PresenceEngine
+from presence_engine.errors import ContractBroken
 from presence_engine.inputs import MAX_PAGE
 from presence_engine.models import AuditPage
 
@@ -36,7 +37,10 @@ async def audit(engine: PresenceEngine) -> AsyncIterator[RoomAudit]:
     """
     async for room in _rooms(engine):
         for attempt in range(_ATTEMPTS):
-            found = await _audit_room(engine, room, last=attempt == _ATTEMPTS - 1)
+            try:
+                found = await _audit_room(engine, room, last=attempt == _ATTEMPTS - 1)
+            except ContractBroken as error:
+                found = RoomAudit(room, 0, {}, [f"unreadable: {error}"], settled=True)
             if found is not None:
                 yield found
                 break

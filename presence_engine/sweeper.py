@@ -6,7 +6,7 @@ import logging
 from typing import Final
 
 from presence_engine.engine import PresenceEngine
-from presence_engine.errors import StoreUnavailable
+from presence_engine.errors import ContractBroken, StoreUnavailable
 from presence_engine.tasks import end_tasks
 
 _RETRY_S: Final = 0.5
@@ -71,11 +71,18 @@ class Sweeper:
         return min((wait for wait in waits if wait is not None), default=None)
 
     async def _sweep_partition(self, partition: int, now_ms: int | None) -> int | None:
+        failed: set[str] = set()
         while True:
             due = await self.engine.due(partition, now_ms=now_ms)
-            for room in due.rooms:
-                await self.engine.sweep(room, now_ms=now_ms)
-            if not due.rooms:
+            waiting = [room for room in due.rooms if room not in failed]
+            for room in waiting:
+                try:
+                    await self.engine.sweep(room, now_ms=now_ms)
+                except ContractBroken as error:
+                    # It is due until it is mended; the rooms behind it are due, too.
+                    log.error("room %r could not be swept: %s", room, error)
+                    failed.add(room)
+            if not waiting:
                 self._planned_ms = min(self._planned_ms, due.next_ms or self._planned_ms)
                 return None if due.next_ms is None else due.next_ms - due.now_ms
 

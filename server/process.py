@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -23,7 +24,7 @@ _BACKLOG: Final = 2048
 _STOP_WITHIN_S: Final = 10.0
 _LOOK_EVERY_S: Final = 0.2
 # Of the starts of one worker: one that cannot live would take the machine's time from the others.
-_APART_S: Final = 5.0
+_APART_S: Final = 3.0
 
 log = logging.getLogger("presence")
 
@@ -113,7 +114,10 @@ class _Workers:
     def _start(self, number: int) -> subprocess.Popen[bytes]:
         self._started_s[number - 1] = time.monotonic()
         listener = self._listener.fileno()
-        worker = subprocess.Popen([sys.executable, "-m", "server.process"], stdin=subprocess.PIPE, pass_fds=(listener,))
+        worker = subprocess.Popen(
+            # -P: the folder it is started in may hold a `server` of its own.
+            [sys.executable, "-P", "-m", "server.process"], stdin=subprocess.PIPE, pass_fds=(listener,)
+        )  # fmt: skip
         assert worker.stdin is not None  # noqa: S101 - a pipe was asked for
         # By the pipe, since arguments can be read by everybody; its end tells the worker that this process is gone.
         told = {"redis_url": self._redis_url, "worker": number, "listener": listener, "workers": self._number}
@@ -148,7 +152,9 @@ def work() -> None:
 
 
 def _until_closed(server: uvicorn.Server) -> None:
-    sys.stdin.buffer.read()
+    # Not by way of sys.stdin, whose lock a thread that reads holds when Python shuts down.
+    while os.read(0, 4096):
+        pass
     server.should_exit = True
 
 

@@ -67,7 +67,7 @@ class BurstingWebSocket(WebSocket):  # type: ignore[misc]  # python-engineio has
                 await super().send(text)
             return
         await protocol.writable.wait()
-        if not protocol.disconnected and not protocol.close_sent:
+        if not protocol.transport.is_closing() and not protocol.close_sent:
             protocol.transport.write(message.frames)
 
 

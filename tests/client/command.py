@@ -18,14 +18,19 @@ START_S: Final = 30.0
 
 
 class Command:
-    """`presence-engine …` with exactly the environment given. `output` is what it has printed so far."""
+    """`presence-engine …` with exactly the environment given. `output` is what it has printed so far.
+
+    folder: where it is run, from a package that is installed.
+    """
+
+    folder: Path | None = None
 
     def __init__(self, *arguments: str, **environ: str) -> None:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
         self.output = ""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "server.cli", *arguments],
-            cwd=ROOT, env={**kept, "PYTHONUNBUFFERED": "1", **environ}, stdin=subprocess.DEVNULL,
+            [sys.executable, *(["-P"] if self.folder else []), "-m", "server.cli", *arguments],
+            cwd=self.folder or ROOT, env={**kept, "PYTHONUNBUFFERED": "1", **environ}, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -78,6 +78,16 @@ async def test_a_limit_of_zero_counts(lua: Lua) -> None:
     assert reply[4:] == [1, 1, 1]
 
 
+@pytest.mark.parametrize("detail", ["names", "full"])
+async def test_who_has_no_record_is_not_listed(lua: Lua, detail: str) -> None:
+    """Somebody deleted it; `count` is of records, too."""
+    for user in "abc":
+        await lua.join(user, connection=f"{NODE}{user}")
+    await lua.redis.hdel(lua.key("room:r:members"), "b")
+    page = await lua.run("list", detail=detail)
+    assert (page[4], page[7::3]) == (2, ["a", "c"])
+
+
 async def test_an_unknown_room_is_an_empty_page(lua: Lua) -> None:
     assert await lua.run("list") == ["page", lua.clock.now_ms, "", 0, 0, 0, 0]
 

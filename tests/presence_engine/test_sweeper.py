@@ -3,8 +3,9 @@
 import asyncio
 
 import pytest
+from redis.asyncio import Redis
 
-from presence_engine import PresenceEngine, Removal, Sweeper
+from presence_engine import PresenceEngine, Removal, Sweeper, audit
 from tests.conftest import Clock, MakeEngine
 
 
@@ -57,3 +58,23 @@ async def test_a_listener_that_fails_is_logged_and_nobody_elses_matter(
     assert joined.position.count == 1  # type: ignore[union-attr]
     assert "on_removed failed on 2 removals" in caplog.text
     assert "a listener's own fault" in caplog.text
+
+
+async def test_a_room_that_cannot_be_swept_keeps_no_other_waiting(
+    engine: PresenceEngine, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is due before all others, until somebody mends it."""
+    long_ago = engine.now_ms() - 10**9
+    for room, now_ms in (("bad", long_ago - 1), ("good", long_ago), ("living", None)):
+        await engine.join(room, "u", "c", now_ms=now_ms)
+    await redis.set(engine.keys.room("bad").deadlines, "of another kind")
+    async with Sweeper(engine, interval_ms=50):
+        async with asyncio.timeout(5):
+            while await redis.exists(engine.keys.room("good").deadlines):
+                await asyncio.sleep(0.01)
+    assert "room 'bad' could not be swept" in caplog.text
+    assert (await engine.count("living")).count == 1
+    found = {one.room: one.faults async for one in audit(engine)}
+    assert set(found) == {"bad", "living"}
+    assert found["living"] == []
+    assert "unreadable" in found["bad"][0]

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from presence_engine import EmbeddedServer, PresenceEngine, nodes
+from tests.client.command import Command
 from tests.faults.conftest import Opened, folder, launch, store, tab
 from tests.faults.processes import ServerProcess
 from tests.faults.tab import eventually
@@ -27,9 +28,8 @@ ROOM: Final = "lobby"
 Launch = Callable[..., ServerProcess]
 
 
-def workers_of(server: ServerProcess) -> list[int]:
-    assert server.process is not None
-    path = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+def workers_of(server: int) -> list[int]:
+    path = Path(f"/proc/{server}/task/{server}/children")
     if not path.exists():
         pytest.skip("the processes of a server are found by /proc")
     children = [int(pid) for pid in path.read_text().split()]
@@ -56,10 +56,12 @@ async def test_workers_share_a_port_and_are_replaced(store: EmbeddedServer, laun
     for one in tabs:
         await one.until(lambda one=one: len(one.views[ROOM].members) == 12, "twelve members")
         assert (one.views[ROOM].gaps, one.views[ROOM].faults) == (0, [])
-    before = workers_of(server)
+    assert server.process is not None
+    parent = server.process.pid
+    before = workers_of(parent)
     assert len(before) == 2
     os.kill(before[0], signal.SIGKILL)
-    await eventually(lambda: len(workers_of(server)) == 2 and before[0] not in workers_of(server), "another worker")
+    await eventually(lambda: len(workers_of(parent)) == 2 and before[0] not in workers_of(parent), "another worker")
     await asyncio.sleep(0)
     await eventually(lambda: all(one.closed for one in tabs) or sum(one.closed for one in tabs) > 0, "closed tabs")
     survivors = [one for one in tabs if not one.closed]
@@ -76,6 +78,29 @@ async def test_workers_share_a_port_and_are_replaced(store: EmbeddedServer, laun
     for one in survivors:
         await one.until(lambda one=one: one.closed, "the end")
         assert len(one.told("server:restarting")) == 1
+
+
+async def test_a_worker_is_ours_wherever_it_is_started_and_ends_when_told(
+    store: EmbeddedServer, tmp_path: Path
+) -> None:
+    """The folder has a module of the same name. A worker that is told to stop is replaced like any other."""
+    (tmp_path / "server.py").write_text("raise SystemExit('not this one')")
+    settings = {"REDIS_URL": store.url, "PRESENCE_LEASE": str(LEASE_S), "PRESENCE_NODE_NAME": "pair"}
+
+    class Elsewhere(Command):
+        folder = tmp_path
+
+    server = Elsewhere("serve", "--port", "0", "--workers", "2", **settings)
+    try:
+        await eventually(lambda: has_names(store.url, ["pair-1", "pair-2"]), "both workers' leases")
+        os.kill(workers_of(server.pid)[0], signal.SIGTERM)
+        await eventually(lambda: "ended with code" in server.output, "its end")
+        assert "ended with code 0; starting it again" in server.output
+        assert "not this one" not in server.output
+        server.ask(signal.SIGTERM)
+        assert server.exit_code() == 0
+    finally:
+        server.stop()
 
 
 async def has_names(url: str, expected: list[str]) -> bool:

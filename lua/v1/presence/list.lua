@@ -34,8 +34,8 @@ end
 local records = redis.call('HMGET', KEYS[2], unpack(users))
 local slots, owners, newest = {}, {}, {}
 if ARGV[4] == 'full' then
-  for i, record in ipairs(records) do
-    for connection in string.gmatch(string.match(record, '\30([^\30]*)'), '[^\31]+') do
+  for i = 1, #users do
+    for connection in string.gmatch(string.match(records[i] or '', '\30([^\30]*)') or '', '[^\31]+') do
       if string.sub(connection, 1, 1) ~= '~' then
         slots[#slots + 1], owners[#owners + 1] = users[i] .. '\31' .. connection, i
       end
@@ -50,7 +50,10 @@ for from = 1, #slots, 1000 do
   end
 end
 for i, user in ipairs(users) do
-  local at = #answer
-  answer[at + 1], answer[at + 2], answer[at + 3] = user, records[i], newest[i] or 0
+  -- Without a record, somebody deleted it: the count knows nothing of the user either.
+  if records[i] then
+    local at = #answer
+    answer[at + 1], answer[at + 2], answer[at + 3] = user, records[i], newest[i] or 0
+  end
 end
 return answer
