@@ -114,6 +114,7 @@ from presence_engine.settings import EngineSettings, RoomRules
 from presence_engine.sweeper import Sweeper
 from presence_engine.whatsapp import (
     SIGNATURE_HEADER,
+    Notification,
     read_notification,
     signature_matches,
     verification_answer,
@@ -176,6 +177,7 @@ __all__ = [
     "Node",
     "NodeLease",
     "Nodes",
+    "Notification",
     "OutgoingMessage",
     "Page",
     "Position",

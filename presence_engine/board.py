@@ -31,8 +31,8 @@ DAY_MS: Final = 86_400_000
 class BoardEngine:
     """Boards in one Redis: where the items lie, how they are grouped, who voted for what, what is to be done.
 
-    store, keys: those of a PresenceEngine, or one's own. ttl_ms: a board's life after its last change or join, 1 or
-    more; all its parts end together, and nothing else ends them.
+    store, keys: those of a PresenceEngine. ttl_ms: a board's life after its last change or join, 1 or more; all its
+    parts end together, and nothing else ends them.
 
     A board is named by a retro id, text or integer (1–128 UTF-8 bytes, no control characters; `15` is `"15"`). It
     begins with its first change: version 1, and a created_at_ms that tells this life from an earlier one that expired.

@@ -32,7 +32,7 @@ TRIM_LIMIT: Final = 100
 class ChatEngine:
     """Chat rooms in one Redis: a phone is a room, its messages are numbered 1, 2, 3 … without gaps.
 
-    store, keys: those of the presence engine will do; neither ever touches the other's keys. rules: how much is kept.
+    store, keys: those of a PresenceEngine; neither ever touches the other's keys. rules: how much is kept.
 
     A room's id follows from its phone and its partition from its id, so one script on one partition does all that a
     message needs and nothing can be left half done. Every method is one round trip (`rooms` and `trim`: one for each
