@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import takewhile
 from operator import itemgetter
 from pathlib import Path
 from typing import Final
@@ -33,7 +34,8 @@ class Script:
         lines = text.split("\n")
         if not lines[0].startswith("#!lua"):
             raise ConfigurationError(f"{name}.lua: line 1 must be #!lua")
-        header = [line for line in lines[1:] if line.startswith("-- ")][: _header_length(lines)]
+        # The unbroken run of comment lines under the shebang.
+        header = list(takewhile(lambda line: line.startswith("-- "), lines[1:]))
         self.purpose = header[0][3:]
         self.keys = self._entries(header, "KEYS")
         self.args = self._entries(header, "ARGV")
@@ -72,11 +74,6 @@ class Script:
         """Hash of what a caller relies on: keys, arguments and reply words."""
         text = json.dumps([self.keys, self.args, self.words, self.command])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _header_length(lines: list[str]) -> int:
-    """The header is the unbroken run of comment lines under the shebang."""
-    return next(i for i, line in enumerate(lines[1:]) if not line.startswith("-- ") or line.startswith("--- "))
 
 
 def _first_words(returns: str) -> Iterator[str]:

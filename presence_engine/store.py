@@ -19,10 +19,7 @@ FIELD: Final = b"\x1e"
 
 # Redis is there but cannot serve now: it loads, lost its master, is a replica, is full, is busy, or moves a slot.
 _NOT_NOW: Final = frozenset(
-    {
-        *("LOADING", "MASTERDOWN", "READONLY", "OOM", "BUSY", "MISCONF", "NOREPLICAS"),
-        *("CLUSTERDOWN", "TRYAGAIN", "ASK", "MOVED", "NOSCRIPT"),
-    }
+    ("LOADING", "MASTERDOWN", "READONLY", "OOM", "BUSY", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "ASK")
 )
 # These come from a server that is no longer the right one: only a new connection finds the right one.
 _ELSEWHERE: Final = frozenset({"READONLY", "MASTERDOWN", "CLUSTERDOWN"})

@@ -80,8 +80,6 @@ class Authoriser:
         audience = self._settings.jwt_audience
         try:
             return _identity(jwt.decode(token, key, algorithms, _CLAIMS, audience=audience, leeway=_LEEWAY_S))
-        except Refusal:
-            raise
         except Exception:
             raise Refusal("unauthorized", "the token is not valid") from None
 

@@ -14,16 +14,6 @@ MAX_USERS: Final = 1000
 SPELLINGS: Final = {"room_id": "roomId", "user_id": "userId"}
 _PATH: Final = re.compile(r"at `\$\.?(\w+)?")
 _MISSING: Final = re.compile(r"missing required field `(\w+)`")
-_JSON_WORDS: Final = (
-    ("str", "text"),
-    ("int", "an integer"),
-    ("float", "a number"),
-    ("bool", "true or false"),
-    ("object", "an object"),
-    ("array", "a list"),
-    (r" \| null", ""),
-    (r" \|", ","),
-)
 T = TypeVar("T")
 
 

@@ -1,6 +1,5 @@
 """How HTTP answers: JSON with ready fragments, errors in the contract's shape, query values that name themselves."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, unquote_plus
 
@@ -121,6 +120,3 @@ async def body(request: Request, shape: type[T]) -> T:
         return payloads.read(shape, content)
     except InvalidInput as error:
         raise Refusal("invalid_input", str(error), field=error.field, status=422) from None
-
-
-Endpoint = Callable[[Request], Awaitable[Response]]

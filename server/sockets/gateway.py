@@ -113,7 +113,5 @@ class Gateway(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socketio
             body["roomId"] = room
         try:
             await self.server.emit("error", body, to=session.sid, namespace=self.namespace)
-        except asyncio.CancelledError:
-            raise
         except Exception:
             log.exception("an error event could not be sent")

@@ -70,21 +70,11 @@ def _message(kind: int, namespace: str, id: int | str, values: list[Any]) -> eng
 class LocalManager(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has no types
     """Delivers to the sockets of this process only, without a task a recipient: presence never needs another node's."""
 
-    async def emit(
-        self,
-        event: str,
-        data: Any,
-        namespace: str,
-        room: str | None = None,
-        skip_sid: Any = None,
-        callback: Any = None,
-        to: str | None = None,
-        **_: Any,
-    ) -> None:
+    async def emit(self, event: str, data: Any, namespace: str, room: str | None = None, **_: Any) -> None:
         if namespace not in self.rooms:
             return
         message = event_packet(event, data, namespace)
-        for _sid, eio_sid in list(self.get_participants(namespace, to or room)):
+        for _sid, eio_sid in list(self.get_participants(namespace, room)):
             await self.server._send_eio_packet(eio_sid, message)
 
 

@@ -14,7 +14,6 @@ export class ChatClient extends Listeners {
   #requests;
   #headers;
   #userId;
-  #listeners;
 
   constructor(socket, userId, { headers = {}, onTraffic } = {}) {
     super();
@@ -22,7 +21,7 @@ export class ChatClient extends Listeners {
     this.#userId = userId;
     this.#headers = headers;
     this.#requests = createRequests(socket, { onTraffic });
-    this.#listeners = {
+    const listeners = {
       connect: () => this.#back(),
       disconnect: () => this.#requests.failAll(),
       new_message: (message) => this.#message(message),
@@ -30,7 +29,7 @@ export class ChatClient extends Listeners {
       new_room_complete: (room) => this.#put(roomTold(this.state, room)),
       'room:unread': (body) => body.room_id !== this.state.openId && this.#put(unreadTold(this.state, body)),
     };
-    for (const [event, listener] of Object.entries(this.#listeners)) socket.on(event, listener);
+    for (const [event, listener] of Object.entries(listeners)) socket.on(event, listener);
     this.#back();
   }
 
@@ -62,12 +61,6 @@ export class ChatClient extends Listeners {
   /** What a customer's phone would bring: `{phone, content_text, customer_name?}`. */
   incoming(message) {
     return this.#post('/messages/incoming', message);
-  }
-
-  close() {
-    this.leave();
-    for (const [event, listener] of Object.entries(this.#listeners)) this.#socket.off(event, listener);
-    this.#requests.failAll();
   }
 
   async #back() {
