@@ -124,8 +124,9 @@ class ScriptLibrary(Mapping[str, Script]):
 
     def _check_manifest(self) -> None:
         known = json.loads(self.manifest_path.read_text("utf-8")) if self.manifest_path.exists() else {}
-        for name, entry in self.manifest().items():
-            if known.get(name) != entry:
+        found = self.manifest()
+        for name in known.keys() | found.keys():
+            if known.get(name) != found.get(name):
                 raise ConfigurationError(f"lua/v1/{name}.lua is not the file that lua/manifest.json names")
 
 
