@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from presence_engine import board_input as checked
 from presence_engine import board_replies as replies
@@ -21,11 +21,11 @@ from presence_engine.board_models import (
 )
 from presence_engine.errors import ConfigurationError, InvalidInput
 from presence_engine.ids import canonical_id
+from presence_engine.inputs import clock, to_json
 from presence_engine.keys import BoardKeys, Keyspace
 from presence_engine.replies import RECORD_SEPARATOR, Reply
 from presence_engine.store import Store
-
-DAY_MS: Final = 86_400_000
+from presence_engine.times import DAY_MS
 
 
 class BoardEngine:
@@ -196,7 +196,7 @@ class BoardEngine:
         where the board stands. Source: lua/v1/board/relay.lua. O(1).
         """
         keys = self._keys(retro_id)
-        values = {"event": event, "payload": checked.relayed_json(payload), "now_ms": _clock(now_ms)}
+        values = {"event": event, "payload": checked.relayed_json(payload), "now_ms": clock(now_ms)}
         return replies.relayed(await self.store.run("board/relay", (keys.meta, keys.feed), values))
 
     async def touch(self, retro_id: Id) -> bool:
@@ -216,7 +216,7 @@ class BoardEngine:
         A board that is not there is empty, with version 0. Source: lua/v1/board/snapshot.lua. O(size of the board).
         """
         keys = self._keys(retro_id)[:5]
-        return replies.snapshot(await self.store.run("board/snapshot", keys, {"now_ms": _clock(now_ms)}))
+        return replies.snapshot(await self.store.run("board/snapshot", keys, {"now_ms": clock(now_ms)}))
 
     async def votes(self, retro_id: Id, user_id: Id | None = None) -> dict[str, dict[str, int]]:
         """Read the votes by user, of one user or (None) of everybody; who has not voted is not there.
@@ -233,17 +233,13 @@ class BoardEngine:
     async def _change(
         self, verb: str, retro_id: Id, now_ms: int | None, values: dict[str, object], more: Sequence[str] = ()
     ) -> Reply:
-        values |= {"ttl_ms": self.ttl_ms, "now_ms": _clock(now_ms)}
+        values |= {"ttl_ms": self.ttl_ms, "now_ms": clock(now_ms)}
         return await self.store.run(f"board/{verb}", self._keys(retro_id), values, more)
-
-
-def _clock(now_ms: int | None) -> int | str:
-    return "" if now_ms is None else now_ms
 
 
 def _public(user_id: Id, source: str) -> str:
     """Who did it and how, as the change tells it."""
-    return checked.id_json(user_id, "userId") + RECORD_SEPARATOR + checked.to_json(checked.checked_source(source))
+    return checked.id_json(user_id, "userId") + RECORD_SEPARATOR + to_json(checked.checked_source(source))
 
 
 def _move_fields(move: Move) -> tuple[str, str, str]:

@@ -1,13 +1,13 @@
 """What a board takes: every value is checked here, by its name on the wire, before anything is sent to Redis."""
 
-import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from presence_engine.errors import InvalidInput
-from presence_engine.ids import MAX_SAFE_INTEGER, canonical_id
+from presence_engine.ids import MAX_SAFE_INTEGER, canonical_id, utf8_size
+from presence_engine.inputs import is_whole, to_json
 from presence_engine.replies import RECORD_SEPARATOR
 
 MAX_ITEMS: Final = 2000
@@ -23,13 +23,6 @@ SOURCES: Final = frozenset({"drag", "drag-stop", "bulk", FIRST_LAYOUT})
 Id = str | int
 
 
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-
-def to_json(value: object) -> str:
-    return _ENCODER.encode(value)
-
-
 def id_json(value: object, field: str) -> str:
     """An id as it was given, a whole float as the integer it is."""
     text = canonical_id(value, field)
@@ -39,11 +32,7 @@ def id_json(value: object, field: str) -> str:
 def checked_text(value: object, field: str, least: int = 1) -> str:
     if not isinstance(value, str):
         raise InvalidInput(field, f"must be a string of {least}–{MAX_TEXT_BYTES} UTF-8 bytes")
-    try:
-        size = len(value.encode())
-    except UnicodeEncodeError:
-        raise InvalidInput(field, "is not valid Unicode") from None
-    if not least <= size <= MAX_TEXT_BYTES:
+    if not least <= utf8_size(value, field) <= MAX_TEXT_BYTES:
         raise InvalidInput(field, f"must have {least}–{MAX_TEXT_BYTES} UTF-8 bytes")
     return value
 
@@ -146,7 +135,7 @@ def user_votes(value: object) -> list[str]:
 def whole_number(value: object, field: str) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SAFE_INTEGER:
+    if not is_whole(value, 0, MAX_SAFE_INTEGER):
         raise InvalidInput(field, "must be a whole number from 0")
     return value
 

@@ -4,19 +4,13 @@ Their wire names are camelCase, so `msgspec.to_builtins` of a state or an action
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
 import msgspec
 
+from presence_engine.times import iso_time
+
 Json = Any
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def iso_time(at_ms: int) -> str:
-    """Return a time as ISO-8601 with milliseconds and Z; 0 is 1970, what a board that never changed shows."""
-    at = _EPOCH + timedelta(milliseconds=at_ms)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
 
 
 class BoardPosition(msgspec.Struct, frozen=True, rename="camel"):
@@ -33,7 +27,7 @@ class BoardPosition(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def last_updated(self) -> str:
-        """`updated_at_ms` as ISO-8601."""
+        """`updated_at_ms` as ISO-8601; 1970 where there is no board."""
         return iso_time(self.updated_at_ms)
 
 

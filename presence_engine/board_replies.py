@@ -8,9 +8,7 @@ from typing import Any, Final, cast
 from presence_engine import board_models as models
 from presence_engine.board_models import BoardPosition
 from presence_engine.errors import ContractBroken
-from presence_engine.replies import RECORD_SEPARATOR, UNIT_SEPARATOR, Reply, word
-
-_ENTRY_SEPARATOR: Final = "\x1d"
+from presence_engine.replies import GROUP_SEPARATOR, RECORD_SEPARATOR, UNIT_SEPARATOR, Reply, word
 
 
 def _unknown(reply: Reply) -> ContractBroken:
@@ -223,7 +221,7 @@ def decode_board_change(message: bytes) -> models.BoardChange:
     Its format is told at the top of lua/shared/board.lua.
     """
     try:
-        head, *entries = [entry.split(RECORD_SEPARATOR) for entry in message.decode().split(_ENTRY_SEPARATOR)]
+        head, *entries = [entry.split(RECORD_SEPARATOR) for entry in message.decode().split(GROUP_SEPARATOR)]
         created, version, updated, now, kind = head
         at = BoardPosition(int(created), int(version), int(updated))
         return _CHANGES[kind](int(now), at, entries)

@@ -1,15 +1,13 @@
 """What the scripts publish, read back: one Change a message, and the net effect of many."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, cast
+from typing import cast
 
 import msgspec
 
 from presence_engine.errors import ContractBroken
 from presence_engine.models import Reason
-from presence_engine.replies import NODE_LENGTH, RECORD_SEPARATOR
-
-GROUP_SEPARATOR: Final = "\x1d"
+from presence_engine.replies import GROUP_SEPARATOR, NODE_LENGTH, RECORD_SEPARATOR
 
 
 class MemberJoined(msgspec.Struct, frozen=True, tag=True):

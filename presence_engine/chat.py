@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from presence_engine import chat_replies
-from presence_engine.chat_input import room_details, stored_body
+from presence_engine.chat_input import check_text, room_details, stored_body
 from presence_engine.chat_models import (
     ChatRoom,
     ChatRules,
@@ -20,12 +20,13 @@ from presence_engine.chat_models import (
     UnknownRoom,
 )
 from presence_engine.errors import ContractBroken, InvalidInput
-from presence_engine.ids import canonical_id
+from presence_engine.ids import MAX_SAFE_INTEGER, canonical_id
+from presence_engine.inputs import checked_limit, checked_whole, clock
 from presence_engine.keys import Keyspace
 from presence_engine.phones import canonical_phone, room_of_phone
+from presence_engine.replies import UNIT_SEPARATOR
 from presence_engine.store import Store
 
-MAX_PAGE: Final = 1000
 TRIM_LIMIT: Final = 100
 
 
@@ -89,7 +90,7 @@ class ChatEngine:
             "details": details,
             "max_messages": self.rules.max_messages,
             "once_ms": self.rules.remember_ms,
-            "now_ms": _clock(now_ms),
+            "now_ms": clock(now_ms),
         }
         return chat_replies.posted(await self.store.run("chat/post", keys, values), room_id, body)
 
@@ -111,7 +112,7 @@ class ChatEngine:
         room_id = room_of_phone(digits)
         keys = self.keys.chat_room(room_id)
         details = room_details(digits, customer_name, room_title, leads_info)
-        values = {"room": room_id, "details": details, "now_ms": _clock(now_ms)}
+        values = {"room": room_id, "details": details, "now_ms": clock(now_ms)}
         return chat_replies.opened(await self.store.run("chat/open", (keys.state, keys.activity), values), room_id)
 
     async def read(self, room_id: str, seq: int | None = None) -> RoomRead | UnknownRoom:
@@ -122,7 +123,7 @@ class ChatEngine:
         """
         room_id = canonical_id(room_id, "room_id")
         keys = self.keys.chat_room(room_id)
-        values = {"room": room_id, "seq": "" if seq is None else _integer("seq", seq, 0, 2**53 - 1)}
+        values = {"room": room_id, "seq": "" if seq is None else checked_whole(seq, "seq", 0, MAX_SAFE_INTEGER)}
         reply = await self.store.run("chat/read", (keys.state, keys.unseen, keys.feed), values)
         return chat_replies.read(reply, room_id)
 
@@ -140,7 +141,7 @@ class ChatEngine:
         A room that is written in between two pages moves to the front; no other is missed or told twice.
         Source: lua/v1/chat/rooms.lua. O(log r + limit) a partition.
         """
-        wanted = _integer("limit", limit, 1, MAX_PAGE)
+        wanted = checked_limit(limit, 1)
         after = _read_cursor(cursor, self.keys.partitions)
         asked = range(self.keys.partitions) if partitions is None else partitions
         parts = await asyncio.gather(*(self._rooms(p, _upper_bound(after, p), wanted + 1) for p in asked))
@@ -162,8 +163,8 @@ class ChatEngine:
         """
         room_id = canonical_id(room_id, "room_id")
         values = {
-            "before": "" if before is None else _integer("before", before, 1, 2**53 - 1),
-            "limit": _integer("limit", limit, 1, MAX_PAGE),
+            "before": "" if before is None else checked_whole(before, "before", 1, MAX_SAFE_INTEGER),
+            "limit": checked_limit(limit, 1),
         }
         reply = await self.store.run("chat/messages", self.keys.chat_room(room_id)[:2], values)
         return chat_replies.messages(reply, room_id)
@@ -180,7 +181,7 @@ class ChatEngine:
 
     async def _trim(self, partition: int, now_ms: int | None) -> int:
         keys = (self.keys.chat_oldest(partition), self.keys.stem(partition))
-        values = {"max_age_ms": self.rules.max_age_ms, "limit": TRIM_LIMIT, "now_ms": _clock(now_ms)}
+        values = {"max_age_ms": self.rules.max_age_ms, "limit": TRIM_LIMIT, "now_ms": clock(now_ms)}
         total, more = 0, True
         while more:
             removed, more = chat_replies.trimmed(await self.store.run("chat/trim", keys, values))
@@ -188,30 +189,13 @@ class ChatEngine:
         return total
 
 
-def _clock(now_ms: int | None) -> int | str:
-    return "" if now_ms is None else now_ms
-
-
 def _source(kind: str, given: str | None, user_id: str = "") -> str:
     """Who gave a message its id, and a digest of that id: of any length and any characters, a key stays short."""
     if not given:
         return ""
-    name = "client_id" if kind == "agent" else "wa_message_id"
-    if not isinstance(given, str):
-        raise InvalidInput(name, "must be text")
-    try:
-        text = f"{user_id}\x1f{given}".encode()
-    except UnicodeEncodeError:
-        raise InvalidInput(name, "is not valid Unicode") from None
-    if len(text) > 2048:
-        raise InvalidInput(name, "must have at most 2048 UTF-8 bytes")
-    return f"{kind}:{hashlib.blake2b(text, digest_size=16).hexdigest()}"
-
-
-def _integer(name: str, value: int, least: int, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise InvalidInput(name, f"must be an integer from {least} to {most}")
-    return value
+    check_text("client_id" if kind == "agent" else "wa_message_id", given)
+    whose = f"{user_id}{UNIT_SEPARATOR}{given}".encode()
+    return f"{kind}:{hashlib.blake2b(whose, digest_size=16).hexdigest()}"
 
 
 def _read_cursor(cursor: str | None, partitions: int) -> tuple[int, int] | None:

@@ -7,13 +7,14 @@ import msgspec
 
 from presence_engine.chat_models import IncomingMessage, MessageContent, OutgoingMessage
 from presence_engine.errors import InvalidInput
-from presence_engine.inputs import exact_json
+from presence_engine.ids import MAX_SAFE_INTEGER, utf8_size
+from presence_engine.inputs import checked_whole, exact_json
+from presence_engine.replies import RECORD_SEPARATOR
 
 MAX_TEXT_BYTES: Final = 16_384
 MAX_FIELD_BYTES: Final = 2_048
 MAX_LEADS_BYTES: Final = 4_096
 DEFAULT_TITLE: Final = "Personal"
-_RECORD_SEPARATOR: Final = "\x1e"
 
 T = TypeVar("T", IncomingMessage, OutgoingMessage)
 
@@ -67,21 +68,19 @@ def stored_body(content: MessageContent, user_id: str | None, text: str | None =
     return exact_json(kept, "metadata")
 
 
-def _check_size(name: str, value: object) -> None:
+def _check_size(name: str, value: Any) -> None:
     if isinstance(value, str):
-        _check_text(name, value, MAX_TEXT_BYTES if name == "content_text" else MAX_FIELD_BYTES)
+        check_text(name, value, MAX_TEXT_BYTES if name == "content_text" else MAX_FIELD_BYTES)
     elif name == "metadata":
         _check_object(name, value, MAX_TEXT_BYTES)
-    elif isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
-        raise InvalidInput(name, "must be an integer from 0 to 2^53−1")
+    else:
+        checked_whole(value, name, 0, MAX_SAFE_INTEGER)
 
 
-def _check_text(name: str, value: str, most: int) -> None:
-    try:
-        size = len(value.encode())
-    except UnicodeEncodeError:
-        raise InvalidInput(name, "is not valid Unicode") from None
-    if size > most:
+def check_text(name: str, value: object, most: int = MAX_FIELD_BYTES) -> None:
+    if not isinstance(value, str):
+        raise InvalidInput(name, "must be text")
+    if utf8_size(value, name) > most:
         raise InvalidInput(name, f"must have at most {most} UTF-8 bytes")
 
 
@@ -111,15 +110,13 @@ def room_details(
     rank, name = (3, own_name) if own_name else (2, room_title) if room_title else (1, f"Customer {phone}")
     title = "" if room_title is None else exact_json(room_title, "room_title")
     leads = "" if leads_info is None else exact_json(leads_info, "leads_info")
-    return _RECORD_SEPARATOR.join((phone, title, str(rank), exact_json(name, "customer_name"), leads))
+    return RECORD_SEPARATOR.join((phone, title, str(rank), exact_json(name, "customer_name"), leads))
 
 
 def _given(name: str, value: str | None) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str):
-        raise InvalidInput(name, "must be text")
-    _check_text(name, value, MAX_FIELD_BYTES)
+    check_text(name, value)
     return None if is_blank(value) else value
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-MS_PER_DAY = 86_400_000
+from presence_engine.times import DAY_MS
 
 
 class ChatRules(msgspec.Struct, frozen=True):
@@ -17,12 +17,12 @@ class ChatRules(msgspec.Struct, frozen=True):
 
     max_messages: int = 10_000
     max_age_ms: int = 0
-    once_ms: int = 30 * MS_PER_DAY
+    once_ms: int = 30 * DAY_MS
 
     @property
     def remember_ms(self) -> int:
         """How long a message's own id keeps it from being saved twice: while messages may live, at least 7 days."""
-        return max(self.once_ms, self.max_age_ms, 7 * MS_PER_DAY)
+        return max(self.once_ms, self.max_age_ms, 7 * DAY_MS)
 
 
 class MessageContent(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,10 +1,10 @@
 """The one serializer of chat messages and rooms: HTTP and events hand out what is made here and nothing else."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from presence_engine.chat_models import ChatMessage, ChatRoom, RoomRead
+from presence_engine.times import iso_time
 
 MESSAGE_FIELDS: Final = (
     "id", "room_id", "user_id", "content_type", "content_text", "wa_message_id", "status", "reply_to_wa_message_id",
@@ -15,12 +15,6 @@ _LEAD_FIELDS: Final = ("id", "name", "phone", "outstanding", "loan_type", "leads
 _LAST_FIELDS: Final = ("id", "content_text", "content_type", "created_at", "user_id")
 
 Json = dict[str, Any]
-
-
-def iso_time(at_ms: int) -> str:
-    """ISO-8601 in UTC with milliseconds: `2026-01-31T12:00:00.123Z`."""
-    seconds, ms = divmod(at_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"
 
 
 def message_json(message: ChatMessage) -> Json:

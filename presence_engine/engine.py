@@ -15,7 +15,7 @@ from presence_engine.beats import HeartbeatBatch
 from presence_engine.errors import ConfigurationError, InvalidInput, StoreUnavailable
 from presence_engine.feed import Feed
 from presence_engine.ids import canonical_id
-from presence_engine.inputs import MAX_PAGE
+from presence_engine.inputs import MAX_PAGE, clock
 from presence_engine.keys import Keyspace
 from presence_engine.models import (
     Absent,
@@ -262,7 +262,7 @@ class PresenceEngine:
 
     def _send_beats(self, room: str, slots: Sequence[str], now_ms: int | None = None) -> asyncio.Future[Reply]:
         rules = self.settings.rules(room)
-        values = {"ttl_ms": rules.ttl_ms, "slack_ms": rules.slack_ms, "now_ms": _clock(now_ms)}
+        values = {"ttl_ms": rules.ttl_ms, "slack_ms": rules.slack_ms, "now_ms": clock(now_ms)}
         keys = (self.keys.room(room).deadlines,)
         return self.store.submit("presence/heartbeat", keys, values, slots)
 
@@ -380,7 +380,7 @@ class PresenceEngine:
 
     async def _counts(self, rooms: Sequence[str], now_ms: int | None) -> Sequence[Position | None]:
         keys = [key for room in rooms for key in self.keys.room(room)[:2]]
-        return replies.counts(await self.store.run("presence/counts", keys, {"now_ms": _clock(now_ms)}))
+        return replies.counts(await self.store.run("presence/counts", keys, {"now_ms": clock(now_ms)}))
 
     async def where(self, user: Id, *, now_ms: int | None = None) -> Sequence[RoomOfUser]:
         """Tell the rooms of a user, by joinedAt. Needs `user_index`; one call a partition, sent together.
@@ -414,9 +414,7 @@ class PresenceEngine:
 
         days: 1–30, today included, in UTC. Source: lua/v1/presence/removals.lua. One call a partition, sent together.
         """
-        if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= 30:
-            raise InvalidInput("days", "must be an integer from 1 to 30")
-        values = {"days": days, "now_ms": _clock(now_ms)}
+        values = {"days": inputs.checked_whole(days, "days", 1, 30), "now_ms": clock(now_ms)}
         stems = (self.keys.stem(partition) for partition in range(self.keys.partitions))
         parts = await asyncio.gather(*(self.store.run("presence/removals", (stem,), values) for stem in stems))
         return replies.removals_by_day(parts)
@@ -444,7 +442,7 @@ class PresenceEngine:
 
     async def due(self, partition: int, *, limit: int = SWEEP_LIMIT, now_ms: int | None = None) -> DueRooms:
         """Tell which rooms of a partition a sweeper should visit. limit: 1–1000. Source: lua/v1/presence/due.lua."""
-        values = {"limit": inputs.checked_limit(limit, 1), "now_ms": _clock(now_ms)}
+        values = {"limit": inputs.checked_limit(limit, 1), "now_ms": clock(now_ms)}
         return replies.due_rooms(await self.store.run("presence/due", (self.keys.due(partition),), values))
 
     async def sweep(self, room: Id, *, now_ms: int | None = None) -> Sequence[Removal]:
@@ -456,7 +454,7 @@ class PresenceEngine:
         room_id = canonical_id(room, "roomId")
         removed: list[Removal] = []
         while True:
-            values = {"room": room_id, "limit": SWEEP_LIMIT, "now_ms": _clock(now_ms)}
+            values = {"room": room_id, "limit": SWEEP_LIMIT, "now_ms": clock(now_ms)}
             reply = await self.store.run("presence/sweep", self._removing(room_id), values)
             at_ms, next_ms, found = replies.removals(reply, room_id)
             removed.extend(found)
@@ -520,7 +518,7 @@ class PresenceEngine:
         self, script: str, room: str, keys: Sequence[str], values: dict[str, object], now_ms: int | None
     ) -> Reply:
         """Run a script of one room; where it finds something due, sweep and run it again."""
-        values["now_ms"] = _clock(now_ms)
+        values["now_ms"] = clock(now_ms)
         while replies.word(reply := await self.store.run(script, keys, values)) == "due":
             await self.sweep(room, now_ms=now_ms)
         return reply
@@ -528,7 +526,7 @@ class PresenceEngine:
     async def _in_partition(
         self, script: str, keys: Sequence[str], values: dict[str, object], now_ms: int | None
     ) -> Reply:
-        values["now_ms"] = _clock(now_ms)
+        values["now_ms"] = clock(now_ms)
         while replies.word(reply := await self.store.run(script, keys, values)) == "due":
             for room in replies.rooms_to_sweep(reply):
                 await self.sweep(room, now_ms=now_ms)
@@ -537,7 +535,3 @@ class PresenceEngine:
 
 def _as_absent(outcome: Full | Limited | Absent) -> Absent:
     return outcome if isinstance(outcome, Absent) else Absent()
-
-
-def _clock(now_ms: int | None) -> int | str:
-    return "" if now_ms is None else now_ms

@@ -31,12 +31,16 @@ def canonical_id(value: object, field: str) -> str:
     raise InvalidInput(field, "must be a string of 1–128 UTF-8 bytes or an integer")
 
 
-def _check_text(value: str, field: str) -> None:
+def utf8_size(text: str, field: str) -> int:
+    """How many bytes a text has. Raises InvalidInput naming `field` for half a surrogate pair."""
     try:
-        size = len(value.encode())
+        return len(text.encode())
     except UnicodeEncodeError:
         raise InvalidInput(field, "is not valid Unicode") from None
-    if not 1 <= size <= MAX_ID_BYTES:
+
+
+def _check_text(value: str, field: str) -> None:
+    if not 1 <= utf8_size(value, field) <= MAX_ID_BYTES:
         raise InvalidInput(field, f"must have 1–{MAX_ID_BYTES} UTF-8 bytes")
     if _CONTROL.search(value):
         raise InvalidInput(field, "must not contain control characters")

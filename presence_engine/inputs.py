@@ -1,13 +1,13 @@
 """The rules of arguments other than ids: checked before anything is sent, and turned into what scripts are given."""
 
 import json
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import msgspec
 
 from presence_engine.errors import InvalidInput, TooLarge
 from presence_engine.ids import canonical_id
-from presence_engine.settings import MAX_MS
+from presence_engine.times import MAX_MS
 
 MAX_PAGE: Final = 1000
 MAX_NAME_BYTES: Final = 128
@@ -15,7 +15,12 @@ MAX_DATA_BYTES: Final = 4096
 MAX_MESSAGE_BYTES: Final = 1024
 
 # Python's own, exact for big integers; made once, which is most of its cost.
-_EXACT: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+to_json: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def clock(now_ms: int | None) -> int | str:
+    """What a script is told of the time: empty, and it asks the clock of Redis."""
+    return "" if now_ms is None else now_ms
 
 
 def text_json(value: str, field: str) -> str:
@@ -31,7 +36,7 @@ def text_json(value: str, field: str) -> str:
 def exact_json(value: object, field: str) -> str:
     """The JSON text of any value, integers of any size exact. Raises InvalidInput naming `field`."""
     try:
-        text = _EXACT.encode(value)
+        text = to_json(value)
         text.encode()
     except (ValueError, TypeError, RecursionError):
         raise InvalidInput(field, "must be JSON of finite numbers and valid Unicode") from None
@@ -49,7 +54,7 @@ def name_json(username: str | None) -> str:
         return ""
     text = text_json(username, "username")
     if not 1 <= len(username.encode()) <= MAX_NAME_BYTES:
-        raise InvalidInput("username", "must have 1–128 UTF-8 bytes")
+        raise InvalidInput("username", f"must have 1–{MAX_NAME_BYTES} UTF-8 bytes")
     return text
 
 
@@ -79,17 +84,26 @@ def data_json(data: dict[str, Any] | None) -> str:
 
 def checked_ms(value: int, field: str, *, since_epoch: bool = False) -> int:
     """Raise InvalidInput naming `field` unless it is a whole number of milliseconds, 0 to some three hundred years."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_MS:
+    if not is_whole(value, 0, MAX_MS):
         since = " since the epoch" if since_epoch else ""
         raise InvalidInput(field, f"must be whole milliseconds{since}, 0 to {MAX_MS}")
     return value
 
 
+def is_whole(value: object, least: int, most: int) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def checked_whole(value: int, field: str, least: int, most: int) -> int:
+    """Raise InvalidInput naming `field` unless it is an integer from `least` to `most`."""
+    if not is_whole(value, least, most):
+        raise InvalidInput(field, f"must be an integer from {least} to {most}")
+    return value
+
+
 def checked_limit(limit: int, least: int) -> int:
     """Raise InvalidInput naming `limit` unless it is an integer from `least` to 1,000."""
-    if isinstance(limit, bool) or not isinstance(limit, int) or not least <= limit <= MAX_PAGE:
-        raise InvalidInput("limit", f"must be an integer from {least} to {MAX_PAGE}")
-    return limit
+    return checked_whole(limit, "limit", least, MAX_PAGE)
 
 
 def read_cursor(cursor: str | None) -> tuple[str, str]:

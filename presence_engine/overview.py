@@ -5,6 +5,7 @@ from typing import Final
 
 from presence_engine import replies
 from presence_engine.engine import PresenceEngine
+from presence_engine.inputs import clock
 from presence_engine.models import Nodes, SweepLag
 
 _MOST_NODES: Final = 1000
@@ -17,7 +18,7 @@ async def nodes(engine: PresenceEngine, *, now_ms: int | None = None) -> Nodes:
     At most 1,000 of each. Raises StoreUnavailable. Source: lua/v1/presence/nodes.lua. One round trip.
     """
     keys = [engine.keys.nodes(part) for part in ("leases", "condemned")]
-    values = {"limit": _MOST_NODES, "now_ms": "" if now_ms is None else now_ms}
+    values = {"limit": _MOST_NODES, "now_ms": clock(now_ms)}
     return replies.nodes(await engine.store.run("presence/nodes", keys, values))
 
 
@@ -26,7 +27,7 @@ async def sweep_lag(engine: PresenceEngine, *, now_ms: int | None = None) -> Swe
 
     One call a partition, sent together. Raises StoreUnavailable. Source: lua/v1/presence/lag.lua. O(log r).
     """
-    values = {"now_ms": "" if now_ms is None else now_ms}
+    values = {"now_ms": clock(now_ms)}
     due = (engine.keys.due(partition) for partition in range(engine.keys.partitions))
     return replies.sweep_lag(await asyncio.gather(*(engine.store.run("presence/lag", (key,), values) for key in due)))
 

@@ -10,9 +10,10 @@ from presence_engine.errors import ContractBroken
 from presence_engine.models import Position, Reason
 
 NODE_LENGTH: Final = 8
+GROUP_SEPARATOR: Final = "\x1d"
 RECORD_SEPARATOR: Final = "\x1e"
 UNIT_SEPARATOR: Final = "\x1f"
-IN_GRACE: Final = "\x1f~"
+IN_GRACE: Final = UNIT_SEPARATOR + "~"
 _ONE: Final = ord("1")
 
 Reply = list[Any]

@@ -6,10 +6,9 @@ from typing import Final
 import msgspec
 
 from presence_engine.errors import ConfigurationError
+from presence_engine.times import MAX_MS
 
 MAX_SLACK_MS: Final = 120_000
-# Some three hundred years: what scripts reckon with stays a whole number.
-MAX_MS: Final = 10**13
 MAX_PARTITIONS: Final = 16_384
 
 

@@ -10,12 +10,13 @@ from redis.exceptions import MovedError, NoScriptError, ResponseError
 from presence_engine.errors import ConfigurationError, ContractBroken, StoreUnavailable
 from presence_engine.feed import Feed
 from presence_engine.pipe import Pipe
+from presence_engine.replies import RECORD_SEPARATOR
 from presence_engine.scripts import ScriptLibrary
 from presence_engine.tasks import SharedTask, end_tasks
 from presence_engine.topology import OneServer, topology
 
 # A reply that comes as one text instead of an array, which costs Redis 0.5–0.8 µs more.
-FIELD: Final = b"\x1e"
+_FIELD: Final = RECORD_SEPARATOR.encode()
 
 # Redis is there but cannot serve now: it loads, lost its master, is a replica, is full, is busy, or moves a slot.
 _NOT_NOW: Final = frozenset(
@@ -32,7 +33,7 @@ _ATTEMPTS: Final = 3
 
 
 def _fields(reply: Any) -> list[Any]:
-    return reply.split(FIELD) if isinstance(reply, bytes) else reply
+    return reply.split(_FIELD) if isinstance(reply, bytes) else reply
 
 
 class Store:

@@ -22,10 +22,10 @@ from presence_engine.board_models import (
     BoardPosition,
     BoardStale,
     Move,
-    iso_time,
 )
 from presence_engine.embedded import EmbeddedServer
 from presence_engine.keys import Keyspace
+from presence_engine.times import iso_time
 from tests.conftest import Clock, MakeEngine
 
 AT = {"x": 1, "y": 2.5}
@@ -288,6 +288,7 @@ def test_a_life_of_nothing_is_refused(engine: PresenceEngine, ttl_ms: int) -> No
     ("at_ms", "text"),
     [
         (0, "1970-01-01T00:00:00.000Z"),
+        (999, "1970-01-01T00:00:00.999Z"),
         (1_800_000_000_004, "2027-01-15T08:00:00.004Z"),
         (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
     ],

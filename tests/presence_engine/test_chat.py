@@ -155,9 +155,13 @@ async def test_a_repeated_send_is_one_message_per_user(chat: ChatEngine) -> None
 
 async def test_an_id_of_any_characters_and_length_is_recognised(chat: ChatEngine) -> None:
     """X1."""
-    for odd in ("{}", "a\n:*", "é" * 1000, "\x1e"):
+    for odd in ("{}", "a\n:*", "é" * 1024, "\x1e"):
         assert not (await chat.post(incoming(wa_message_id=odd))).duplicate
         assert (await chat.post(incoming(wa_message_id=odd))).duplicate
+        room_id = (await chat.post(incoming())).room_id
+        own = OutgoingMessage(room_id=room_id, user_id="u" * 128, client_id=odd)
+        outcomes = [await chat.send(own), await chat.send(own)]
+        assert [one.duplicate for one in outcomes if isinstance(one, Posted)] == [False, True]
 
 
 async def test_a_first_message_may_be_media_without_text(chat: ChatEngine) -> None:
@@ -335,6 +339,7 @@ async def test_first_event_equals_what_rest_tells(chat: ChatEngine) -> None:
         ("room_title", lambda chat: chat.post(incoming(room_title=5))),
         ("wa_message_id", lambda chat: chat.post(incoming(wa_message_id="x" * 2049))),
         ("client_id", lambda chat: chat.send(OutgoingMessage(room_id="r", user_id="u", client_id="\ud800"))),
+        ("client_id", lambda chat: chat.send(OutgoingMessage(room_id="r", user_id="u", client_id="x" * 2049))),
         ("room_id", lambda chat: chat.send(OutgoingMessage(room_id="", user_id="u"))),
         ("user_id", lambda chat: chat.send(OutgoingMessage(room_id="r", user_id=True))),
         ("room_id", lambda chat: chat.read(None)),

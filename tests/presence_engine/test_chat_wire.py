@@ -4,7 +4,6 @@ import json
 
 from presence_engine.chat_models import ChatMessage, ChatRoom, IncomingMessage, MessageContent
 from presence_engine.chat_wire import (
-    iso_time,
     message_json,
     new_room_complete_json,
     new_room_json,
@@ -48,12 +47,6 @@ def test_every_field_that_was_given_is_shown_as_given() -> None:
     content = {name: f"<{name}>" for name in MessageContent.__struct_fields__} | {"file_size": 0, "metadata": {"a": []}}
     shown = message_json(message(**content))
     assert {name: shown[name] for name in content} == content
-
-
-def test_times_have_milliseconds_and_end_in_z() -> None:
-    """004-14, T4.11."""
-    assert [iso_time(at) for at in (0, 999, AT)] == ["1970-01-01T00:00:00.000Z", "1970-01-01T00:00:00.999Z", ISO]
-    assert iso_time(253_402_300_799_999) == "9999-12-31T23:59:59.999Z"
 
 
 def test_a_room_has_all_its_fields_before_and_after_its_first_message() -> None:

@@ -26,11 +26,11 @@ from presence_engine.board_models import (
     PositionsFilled,
     PositionsMoved,
     VotesReplaced,
-    iso_time,
 )
 from presence_engine.board_replies import decode_board_change
 from presence_engine.keys import Keyspace
 from presence_engine.store import Store
+from presence_engine.times import iso_time
 
 START_MS = 1_800_000_000_000
 LIMITS = {"MAX_ITEMS": 5, "MAX_ACTION_ITEMS": 3, "MAX_VOTERS": 3}
