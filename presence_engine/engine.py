@@ -36,7 +36,7 @@ from presence_engine.models import (
 )
 from presence_engine.replies import NODE_LENGTH, RECORD_SEPARATOR, UNIT_SEPARATOR, Reply
 from presence_engine.settings import EngineSettings
-from presence_engine.store import Store
+from presence_engine.store import Store, server_name
 
 SWEEP_LIMIT: Final = 100
 PARTITIONS_ASKED: Final = 8
@@ -106,11 +106,10 @@ class PresenceEngine:
         not permit what is needed.
         """
         keys = (self.keys.nodes("layout"), self.keys.nodes("feed"))
-        reply = await self.store.run("presence/layout", keys, {"partitions": self.keys.partitions})
-        if replies.word(reply) == "differs":
-            raise ConfigurationError(
-                f"PRESENCE_PARTITIONS is {self.keys.partitions}, but the data was written with {reply[1]}"
-            )
+        given = self.keys.partitions
+        stored = replies.partitions(await self.store.run("presence/layout", keys, {"partitions": given}))
+        if stored != given:
+            raise ConfigurationError(f"partitions is {given}, but the data was written with {stored}")
         with contextlib.suppress(StoreUnavailable):
             # Another server of a Cluster may be away; each is taught what it does not know anyway.
             await self.store.load()
@@ -148,11 +147,7 @@ class PresenceEngine:
 
     async def server(self) -> str:
         """Name the server that answers, such as `Redis 7.0.15` or `Valkey 9.1.2`."""
-        lines = (await self.store.command("INFO", "server")).decode().splitlines()
-        facts = dict(line.split(":", 1) for line in lines if ":" in line)
-        # Valkey tells a redis_version too, for old clients.
-        valkey = facts.get("valkey_version")
-        return f"Valkey {valkey}" if valkey else f"Redis {facts.get('redis_version', '?')}"
+        return server_name(await self.store.info("server"))
 
     def expect(self, deadline_ms: int) -> None:
         """Tell the sweepers of this engine that something is due then, perhaps earlier than they know."""

@@ -7,6 +7,7 @@ from presence_engine import replies
 from presence_engine.engine import PresenceEngine
 from presence_engine.inputs import clock
 from presence_engine.models import Nodes, SweepLag
+from presence_engine.store import server_name
 
 _MOST_NODES: Final = 1000
 _SECTIONS: Final = ("server", "clients", "memory", "stats", "keyspace")
@@ -38,16 +39,13 @@ async def store_figures(engine: PresenceEngine) -> dict[str, int | str]:
     `server` (name and version), `uptimeS`, `clients`, `usedMemoryBytes`, `maxMemoryBytes` (0 = no limit),
     `opsPerSecond`, `evictedKeys`, `keys` (of all databases). Raises StoreUnavailable.
     """
-    lines = (await engine.store.command("INFO", *_SECTIONS)).decode().splitlines()
-    facts = dict(line.split(":", 1) for line in lines if ":" in line)
+    facts = await engine.store.info(*_SECTIONS)
 
     def whole(name: str) -> int:
         return int(facts.get(name, 0))
 
-    # Valkey tells a redis_version too, for old clients.
-    valkey = facts.get("valkey_version")
     return {
-        "server": f"Valkey {valkey}" if valkey else f"Redis {facts.get('redis_version', '?')}",
+        "server": server_name(facts),
         "uptimeS": whole("uptime_in_seconds"),
         "clients": whole("connected_clients"),
         "usedMemoryBytes": whole("used_memory"),

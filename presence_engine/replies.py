@@ -40,6 +40,12 @@ def _unknown(reply: Reply) -> ContractBroken:
     return ContractBroken(f"an unknown outcome: {reply[0]!r}")
 
 
+def partitions(reply: Reply) -> int:
+    if word(reply) not in {"agreed", "differs"}:
+        raise _unknown(reply)
+    return int(reply[1])
+
+
 def joined(reply: Reply) -> models.Joined | models.Full | models.Limited | models.Absent:
     match word(reply):
         case "joined" | "rejoined" as outcome:

@@ -32,6 +32,13 @@ _OF_A_CLUSTER: Final = (
 _ATTEMPTS: Final = 3
 
 
+def server_name(info: Mapping[str, str]) -> str:
+    """Name and version, such as `Redis 7.0.15` or `Valkey 9.1.2`."""
+    # Valkey tells a redis_version too, for old clients.
+    valkey = info.get("valkey_version")
+    return f"Valkey {valkey}" if valkey else f"Redis {info.get('redis_version', '?')}"
+
+
 def _fields(reply: Any) -> list[Any]:
     return reply.split(_FIELD) if isinstance(reply, bytes) else reply
 
@@ -191,6 +198,11 @@ class Store:
             return await pipe.call(*command)
         except ResponseError as error:
             raise StoreUnavailable(f"Redis refuses {command[0]}: {error}") from None
+
+    async def info(self, *sections: str) -> dict[str, str]:
+        """What INFO tells of one server, by name."""
+        lines = (await self.command("INFO", *sections)).decode().splitlines()
+        return dict(line.split(":", 1) for line in lines if ":" in line)
 
     @property
     def database(self) -> int:
