@@ -3,6 +3,7 @@
 from presence_engine.audit import RoomAudit, audit
 from presence_engine.board import BoardEngine
 from presence_engine.board_models import (
+    NO_BOARD,
     ActionAbsent,
     ActionItem,
     ActionSaved,
@@ -82,6 +83,7 @@ from presence_engine.errors import (
 )
 from presence_engine.feed import Feed
 from presence_engine.ids import canonical_id
+from presence_engine.inputs import MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_PAGE
 from presence_engine.models import (
     Absent,
     Beat,
@@ -110,7 +112,7 @@ from presence_engine.models import (
 from presence_engine.nodes import Node
 from presence_engine.overview import nodes, store_figures, sweep_lag
 from presence_engine.phones import canonical_phone, room_of_phone
-from presence_engine.settings import EngineSettings, RoomRules
+from presence_engine.settings import MAX_PARTITIONS, EngineSettings, RoomRules
 from presence_engine.sweeper import Sweeper
 from presence_engine.whatsapp import (
     SIGNATURE_HEADER,
@@ -121,6 +123,11 @@ from presence_engine.whatsapp import (
 )
 
 __all__ = [
+    "MAX_MESSAGE_BYTES",
+    "MAX_NAME_BYTES",
+    "MAX_PAGE",
+    "MAX_PARTITIONS",
+    "NO_BOARD",
     "SIGNATURE_HEADER",
     "Absent",
     "ActionAbsent",

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 import jwt
 
-from presence_engine import InvalidInput, canonical_id
+from presence_engine import MAX_NAME_BYTES, InvalidInput, canonical_id
 from server import wire
 from server.refusals import Refusal
 from server.room_patterns import literal, room_pattern
@@ -21,7 +21,6 @@ Authorize = Callable[[Identity | None, str, str], bool]
 
 _LEEWAY_S: Final = 5
 _MOST_NAMED: Final = 1000
-_NAME_BYTES: Final = 128
 _ANOTHER_USER: Final = "this socket belongs to another user"
 
 
@@ -68,7 +67,7 @@ class Authoriser:
         canonical = canonical_id(user, "userId")
         username = handshake.get("username")
         if isinstance(username, str) and username and not _is_name(username):
-            raise InvalidInput("username", f"must have 1–{_NAME_BYTES} UTF-8 bytes")
+            raise InvalidInput("username", f"must have 1–{MAX_NAME_BYTES} UTF-8 bytes")
         return Identity(canonical, wire.echo(user), username if isinstance(username, str) and username else None)
 
     def identity_of(self, token: object) -> Identity:
@@ -197,7 +196,7 @@ def _identity(claims: Mapping[str, Any]) -> Identity:
 
 def _is_name(text: str) -> bool:
     try:
-        return 1 <= len(text.encode()) <= _NAME_BYTES
+        return 1 <= len(text.encode()) <= MAX_NAME_BYTES
     except UnicodeEncodeError:
         return False
 

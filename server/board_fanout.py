@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from presence_engine import (
+    NO_BOARD,
     BoardChange,
     BoardEngine,
     BoardPosition,
@@ -23,7 +24,6 @@ from presence_engine import (
 from server import board_wire
 from server.sockets.session import Session
 
-NO_BOARD: Final = BoardPosition(0, 0, 0)
 _AGAIN_S: Final = 0.5
 _READ_AT_ONCE: Final = 20
 

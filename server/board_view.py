@@ -1,12 +1,9 @@
 """A board as it is shown: its state, and who is in its presence room at that moment."""
 
 import asyncio
-from typing import Final
 
-from presence_engine import BoardEngine, BoardSnapshot, Page, PresenceEngine
+from presence_engine import MAX_PAGE, BoardEngine, BoardSnapshot, Page, PresenceEngine
 from server.board_fanout import room_of
-
-MOST_SHOWN: Final = 1000
 
 
 class BoardView:
@@ -16,7 +13,7 @@ class BoardView:
         self._engine, self._boards = engine, boards
 
     async def present(self, retro: str) -> Page:
-        return await self._engine.list(room_of(retro), limit=MOST_SHOWN, names_only=True)
+        return await self._engine.list(room_of(retro), limit=MAX_PAGE, names_only=True)
 
     async def whole(self, retro: str) -> tuple[BoardSnapshot, Page]:
         """Read without prolonging the board's life."""

@@ -5,12 +5,11 @@ from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
-from presence_engine import InvalidInput
+from presence_engine import MAX_MESSAGE_BYTES, MAX_PAGE, InvalidInput
 
 Id = str | int | float
 Ids = Annotated[list[Id], msgspec.Meta(max_length=100)]
 
-MAX_USERS: Final = 1000
 SPELLINGS: Final = {"room_id": "roomId", "user_id": "userId"}
 _PATH: Final = re.compile(r"at `\$\.?(\w+)?")
 _MISSING: Final = re.compile(r"missing required field `(\w+)`")
@@ -49,7 +48,7 @@ class SyncRoom(Room):
 
 
 class ListUsers(Room):
-    limit: Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1, "maximum": MAX_USERS})] = 100
+    limit: Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1, "maximum": MAX_PAGE})] = 100
     cursor: str | None = None
 
 
@@ -65,11 +64,13 @@ class Kick(msgspec.Struct):
     """message: what the user is told, 1–1024 UTF-8 bytes."""
 
     userId: Id
-    message: Annotated[str, msgspec.Meta(min_length=1, extra_json_schema={"maxLength": 1024})] | None = None
+    message: Annotated[str, msgspec.Meta(min_length=1, extra_json_schema={"maxLength": MAX_MESSAGE_BYTES})] | None = (
+        None
+    )
 
 
 class CountRooms(msgspec.Struct):
-    ids: Annotated[list[Id], msgspec.Meta(max_length=1000)]
+    ids: Annotated[list[Id], msgspec.Meta(max_length=MAX_PAGE)]
 
 
 class Board(msgspec.Struct):

@@ -8,14 +8,13 @@ from typing import Any, Self
 
 import msgspec
 
-from presence_engine import ConfigurationError, RoomRules
+from presence_engine import MAX_MESSAGE_BYTES, ConfigurationError, RoomRules
 from server.room_patterns import room_pattern
 from server.setting_values import LONGEST_S
 from server.settings import Settings
 
 _CACHED_ROOMS = 8192
 _LARGEST_CAPACITY = 1_000_000_000
-_LONGEST_MESSAGE_BYTES = 1024
 
 
 class RoomPolicy:
@@ -93,7 +92,7 @@ def _capacity(value: Any) -> int | None:
 
 
 def _message(value: Any) -> str | None:
-    fits = isinstance(value, str) and value.strip() and len(value.encode()) <= _LONGEST_MESSAGE_BYTES
+    fits = isinstance(value, str) and value.strip() and len(value.encode()) <= MAX_MESSAGE_BYTES
     return value if fits else None
 
 
@@ -101,5 +100,5 @@ _KEYS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
     "ttl": ("ttl_ms", f"seconds, more than 0 and at most {LONGEST_S}", _ttl_ms),
     "grace": ("grace_ms", f"seconds, at least 0 and at most {LONGEST_S}", _grace_ms),
     "capacity": ("capacity", f"a whole number from 1 to {_LARGEST_CAPACITY}", _capacity),
-    "inactivity_message": ("inactivity_message", f"a text of 1 to {_LONGEST_MESSAGE_BYTES} bytes", _message),
+    "inactivity_message": ("inactivity_message", f"a text of 1 to {MAX_MESSAGE_BYTES} bytes", _message),
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from presence_engine import ConfigurationError
+from presence_engine import MAX_PARTITIONS, ConfigurationError
 from server import redis_address as address
 from server import setting_values as kind
 from server.masking import mask_url
@@ -79,7 +79,7 @@ class Settings:
         "PRESENCE_NAMESPACES", kind.namespaces, "/", "Socket.IO namespaces, comma-separated; `/` is always one of them"
     )
     partitions: int = variable(
-        "PRESENCE_PARTITIONS", kind.whole(1, 16384), doc="fixed with the data", shown="1 (Cluster: 128)"
+        "PRESENCE_PARTITIONS", kind.whole(1, MAX_PARTITIONS), doc="fixed with the data", shown="1 (Cluster: 128)"
     )
     user_index: bool = variable("PRESENCE_USER_INDEX", kind.switch, "on", "answers in which rooms a user is")
 

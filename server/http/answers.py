@@ -1,5 +1,7 @@
 """How HTTP answers: JSON with ready fragments, errors in the contract's shape, query values that name themselves."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, unquote_plus
 
@@ -116,7 +118,14 @@ async def body(request: Request, shape: type[T]) -> T:
         content = msgspec.json.decode(await received(request))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise Refusal("invalid_input", "payload must be JSON", field="payload") from None
-    try:
+    with of_body():
         return payloads.read(shape, content)
+
+
+@contextmanager
+def of_body() -> Iterator[None]:
+    """A field of the body that breaks its rule in here is refused with 422, by name."""
+    try:
+        yield
     except InvalidInput as error:
         raise Refusal("invalid_input", str(error), field=error.field, status=422) from None

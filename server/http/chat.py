@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from presence_engine import (
+    MAX_PAGE,
     ChatEngine,
     ChatRoom,
     IncomingMessage,
@@ -25,13 +26,12 @@ from presence_engine import (
 from server import chat_wire
 from server.auth import Authoriser
 from server.chat_participants import ChatParticipants
-from server.http.answers import fresh, in_path, in_query, received, whole
-from server.http.chat_body import check_says_something, decoded, field_of_body, unprocessable
+from server.http.answers import fresh, in_path, in_query, of_body, received, whole
+from server.http.chat_body import check_says_something, decoded
 from server.payloads import ReadTo, read
 from server.refusals import Refusal
 from server.sockets.session import Identity
 
-MAX_PAGE: Final = 1000
 DEFAULT_PAGE: Final = 50
 # A token that may see few rooms does not make the server walk through all of them at once.
 _PAGES_SEARCHED: Final = 20
@@ -112,11 +112,8 @@ class ChatRoutes:
         """
         identity = self._authoriser.bearer(request.headers)
         content = decoded(await received(request))
-        message = field_of_body(lambda: read_incoming(content))
-        try:
-            posted = await self.post(message, identity)
-        except InvalidInput as error:
-            raise unprocessable(error) from None
+        with of_body():
+            posted = await self.post(read_incoming(content), identity)
         return fresh(
             {
                 "success": True,
@@ -143,17 +140,15 @@ class ChatRoutes:
         """Save what an agent wrote: with authentication on the token's user, or whoever an admin's token names."""
         identity = self._authoriser.bearer(request.headers)
         content = decoded(await received(request))
-        message = field_of_body(lambda: read_outgoing(content))
-        room_id = field_of_body(lambda: canonical_id(message.room_id, "room_id"))
-        user_id = field_of_body(lambda: canonical_id(message.user_id, "user_id"))
-        field_of_body(lambda: check_says_something(message))
+        with of_body():
+            message = read_outgoing(content)
+            room_id, user_id = canonical_id(message.room_id, "room_id"), canonical_id(message.user_id, "user_id")
+            check_says_something(message)
         self._authoriser.check_room(identity, "chat", room_id)
         if identity is not None and not identity.admin and user_id != identity.user:
             raise Refusal("forbidden", "the token belongs to another user")
-        try:
+        with of_body():
             posted = await self._chat.send(message)
-        except InvalidInput as error:
-            raise unprocessable(error) from None
         if isinstance(posted, UnknownRoom):
             raise _absent()
         _log_saved(posted)
@@ -171,11 +166,9 @@ class ChatRoutes:
     async def read(self, request: Request) -> Response:
         room_id = self._room_of_path(request)
         data = await received(request)
-        wanted = field_of_body(lambda: read(ReadTo, decoded(data) if data.strip() else {}))
-        try:
+        with of_body():
+            wanted = read(ReadTo, decoded(data) if data.strip() else {})
             outcome = await self._chat.read(room_id, wanted.seq)
-        except InvalidInput as error:
-            raise unprocessable(error) from None
         if isinstance(outcome, UnknownRoom):
             raise _absent()
         return fresh(

@@ -1,7 +1,6 @@
 """Bodies of chat requests: big integers stay exact, and what could not be read again is refused."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from presence_engine import InvalidInput, MessageContent, OutgoingMessage
 from server.refusals import Refusal
@@ -10,8 +9,6 @@ from server.sockets.transport import Codec
 MAX_DEPTH = 100
 # What is told of a message rather than by it.
 _ABOUT = {"content_type", "wa_message_id", "status", "status_timestamp", "reply_to_wa_message_id"}
-
-T = TypeVar("T")
 
 
 def decoded(data: bytes) -> Any:
@@ -23,18 +20,6 @@ def decoded(data: bytes) -> Any:
     if _too_deep(content):
         raise Refusal("invalid_input", f"payload is nested more than {MAX_DEPTH} deep", field="payload")
     return content
-
-
-def field_of_body(check: Callable[[], T]) -> T:
-    """Run a check of a body's fields: what breaks a rule is 422."""
-    try:
-        return check()
-    except InvalidInput as error:
-        raise unprocessable(error) from None
-
-
-def unprocessable(error: InvalidInput) -> Refusal:
-    return Refusal("invalid_input", str(error), field=error.field, status=422)
 
 
 def check_says_something(message: OutgoingMessage) -> None:

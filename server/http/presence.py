@@ -7,11 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from presence_engine import InvalidInput, Kicked, LiveRoom, PresenceEngine, Rooms, canonical_id
+from presence_engine import MAX_PAGE, InvalidInput, Kicked, LiveRoom, PresenceEngine, Rooms, canonical_id
 from server import payloads, wire
 from server.auth import Authoriser
-from server.http.answers import body, fresh, in_path, in_query, listed, whole
-from server.payloads import MAX_USERS
+from server.http.answers import body, fresh, in_path, in_query, listed, of_body, whole
 from server.refusals import Refusal
 from server.sockets.session import Identity
 
@@ -50,11 +49,10 @@ class PresenceRoutes:
         ]
 
     async def participants(self, request: Request) -> Response:
-        # Whole members carry `data`, as `room:users:get` does: the same right.
-        full = request.query_params.get("view") == "full"
-        room = self._readable(request, "list" if full else "read")
-        limit = whole(request, "limit", MAX_USERS, 1, MAX_USERS)
         view = request.query_params.get("view", "names")
+        # Whole members carry `data`, as `room:users:get` does: the same right.
+        room = self._readable(request, "list" if view == "full" else "read")
+        limit = whole(request, "limit", MAX_PAGE, 1, MAX_PAGE)
         if view not in {"names", "full"}:
             raise InvalidInput("view", "must be names or full")
         page = await self._engine.list(
@@ -77,11 +75,12 @@ class PresenceRoutes:
         identity = self._authoriser.bearer(request.headers)
         if request.method == "POST":
             wanted = await body(request, payloads.CountRooms)
-            ids = [_in_body(one, "ids") for one in wanted.ids]
+            with of_body():
+                ids = [canonical_id(one, "ids") for one in wanted.ids]
         else:
             ids = [canonical_id(one, "ids") for one in listed(request, "ids") or ()]
-            if not ids or len(ids) > MAX_USERS:
-                raise InvalidInput("ids", f"must name 1–{MAX_USERS} rooms, separated by commas")
+            if not ids or len(ids) > MAX_PAGE:
+                raise InvalidInput("ids", f"must name 1–{MAX_PAGE} rooms, separated by commas")
         for room in ids:
             self._authoriser.check_room(identity, "read", room)
         found = await self._engine.counts(ids)
@@ -89,7 +88,7 @@ class PresenceRoutes:
 
     async def rooms(self, request: Request) -> Response:
         identity = self._authoriser.bearer(request.headers)
-        limit = whole(request, "limit", 100, 1, MAX_USERS)
+        limit = whole(request, "limit", 100, 1, MAX_PAGE)
         found = await self._live(identity, limit)
         readable = [one for one in found.rooms if self._authoriser.allows(identity, "read", one.room)]
         shown = [{"roomId": one.room, "count": one.count, "connections": one.connections} for one in readable[:limit]]
@@ -102,7 +101,7 @@ class PresenceRoutes:
         named = self._authoriser.rooms_named(identity)
         if named is None:
             # Its own rooms need not be among the largest.
-            return await self._engine.rooms(limit=MAX_USERS if self._authoriser.enabled else limit)
+            return await self._engine.rooms(limit=MAX_PAGE if self._authoriser.enabled else limit)
         counts = await self._engine.counts(named)
         live = [LiveRoom(room, at.count, at.connections) for room, at in counts.items() if at.count]
         return Rooms(len(live), sorted(live, key=lambda one: (-one.count, one.room)))
@@ -123,7 +122,8 @@ class PresenceRoutes:
         self._authoriser.check_admin(request.headers)
         room = canonical_id(in_path(request, "room"), "roomId")
         wanted = await body(request, payloads.Kick)
-        user = _in_body(wanted.userId, "userId")
+        with of_body():
+            user = canonical_id(wanted.userId, "userId")
         outcome = await self._engine.kick(room, user, message=wanted.message)
         return fresh({"success": True, "kicked": isinstance(outcome, Kicked)})
 
@@ -137,10 +137,3 @@ class PresenceRoutes:
         room = canonical_id(in_path(request, "room"), "roomId")
         self._authoriser.check_room(identity, action, room)
         return room
-
-
-def _in_body(value: object, field: str) -> str:
-    try:
-        return canonical_id(value, field)
-    except InvalidInput as error:
-        raise Refusal("invalid_input", str(error), field=error.field, status=422) from None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from presence_engine import InvalidInput, Page, PresenceEngine, canonical_id
+from presence_engine import MAX_PAGE, InvalidInput, Page, PresenceEngine, canonical_id
 from server import payloads, wire
 from server.auth import Authoriser
 from server.fanout import Fanout
@@ -49,8 +49,8 @@ class FollowEvents:
         wanted = read(payloads.ListUsers, payload)
         room = canonical_id(wanted.roomId, "roomId")
         self._authoriser.check_room(session.identity, "list", room)
-        if not 1 <= wanted.limit <= payloads.MAX_USERS:
-            raise InvalidInput("limit", f"must be an integer from 1 to {payloads.MAX_USERS}")
+        if not 1 <= wanted.limit <= MAX_PAGE:
+            raise InvalidInput("limit", f"must be an integer from 1 to {MAX_PAGE}")
         page = await self._engine.list(room, limit=wanted.limit, cursor=wanted.cursor)
         return {"roomId": wire.echo(wanted.roomId), **wire.position(page.position), **wire.users(page)}
 

@@ -2,14 +2,14 @@
 
 from typing import Any, Final
 
-from presence_engine import IncomingMessage, OutgoingMessage
+from presence_engine import MAX_PAGE, IncomingMessage, OutgoingMessage
 from server import chat_messages as told
 from server import payloads
 from server.specs.openapi import Operation, Parameter
 
 _NO_ROOM: Final = "There is no such chat room."
 _TEXT: Final = {"type": "string"}
-_PAGE: Final = {"type": "integer", "minimum": 1, "maximum": 1000, "default": 50}
+_PAGE: Final = {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": 50}
 _LIMIT: Final = Parameter("limit", "Most entries of the page.", _PAGE)
 _CURSOR: Final = Parameter("cursor", "`data.cursor` of the page before.", _TEXT)
 _ROOM: Final = Parameter("room_id", "The room.", _TEXT, required=True)

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from presence_engine import MAX_PAGE
 from server import messages, payloads
 from server.specs.schemas import Json, components, reference
 
@@ -31,7 +32,7 @@ class Operation(msgspec.Struct):
     absent: str | None = None
 
 
-_LIMIT: Final = Parameter("limit", "Most entries of the page.", {"type": "integer", "minimum": 1, "maximum": 1000})
+_LIMIT: Final = Parameter("limit", "Most entries of the page.", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE})
 _CURSOR: Final = Parameter("cursor", "The cursor of the page before.", {"type": "string"})
 _VIEW: Final = Parameter("view", "`full` gives whole members.", {"enum": ["names", "full"], "default": "names"})
 _DAYS: Final = Parameter(

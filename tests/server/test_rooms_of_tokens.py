@@ -48,7 +48,7 @@ def test_a_token_that_names_its_rooms_sees_them_however_many_are_larger(
     guarded: RunningServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thousand of the largest are looked through for a pattern; here it is one."""
-    monkeypatch.setattr("server.http.presence.MAX_USERS", 1)
+    monkeypatch.setattr("server.http.presence.MAX_PAGE", 1)
     connect(guarded, auth={"token": token("alone")}).join("named-1")
     for user in ("u1", "u2"):
         connect(guarded, auth={"token": token(user)}).join("large-1")
