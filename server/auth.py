@@ -143,7 +143,7 @@ class Authoriser:
         if not self.enabled:
             return
         fresh = self.identity_of(token)
-        if session.identity is not None and not session.identity.same_user(fresh):
+        if session.identity is not None and session.identity.user != fresh.user:
             raise Refusal("forbidden", "the token belongs to another user")
         opened = all(self.allows(fresh, "join", room) for room in session.rooms)
         if not opened or not all(self.allows(fresh, "watch", room) for room in session.watching):

@@ -1,7 +1,5 @@
 """New connections: how many an address may open a second, and how many a user may hold."""
 
-from collections import OrderedDict
-from collections.abc import MutableMapping
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -24,7 +22,7 @@ class ConnectRate:
 
     def __init__(self, app: ASGIApp, a_second: int) -> None:
         self._app, self._a_second = app, a_second
-        self._buckets: MutableMapping[str, TokenBucket] = OrderedDict()
+        self._buckets: dict[str, TokenBucket] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._a_second and _is_new(scope) and not self._bucket(scope).take():

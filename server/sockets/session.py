@@ -24,9 +24,6 @@ class Identity:
     expires_at_s: float | None = None
     proven: bool = False
 
-    def same_user(self, other: "Identity") -> bool:
-        return self.user == other.user
-
 
 @dataclass(slots=True)
 class Membership:
