@@ -117,21 +117,14 @@ class PresenceServer:
             on_condemned=reassert.condemned,
             on_recovered=reassert.recovered,
         )
-        partings = Partings(self.engine, settings.grace_ping_timeout_ms)
+        partings = self.partings = Partings(self.engine, settings.grace_ping_timeout_ms)
         follow = FollowEvents(self.engine, settings, self.fanout, self.authoriser)
         self.presence = PresenceEvents(
             self.engine, settings, self.sockets, self.fanout, self.authoriser, follow, force_leave, partings, reassert
         )
         self.presence.on_refreshed = self.expiry.watch
         self.heartbeats = Heartbeats(
-            self.engine,
-            self.sockets,
-            self.fanout,
-            self.authoriser,
-            force_leave,
-            partings,
-            self.presence,
-            reassert,
+            self.engine, self.sockets, self.fanout, self.authoriser, force_leave, partings, self.presence, reassert
         )
         boards = BoardEngine(self.engine.store, self.engine.keys, settings.board_ttl_ms)
         self.board_view = BoardView(self.engine, boards)
@@ -165,7 +158,7 @@ class PresenceServer:
             **self.presence.handlers(),
             **self.heartbeats.handlers(),
             **follow.handlers(),
-            **BoardEvents(boards, self.seats, self.authoriser).handlers(),
+            **BoardEvents(boards, self.sockets, self.seats, self.authoriser).handlers(),
             **ChatEvents(self.chat, self.chat_fanout, self.presence, self.authoriser).handlers(),
         }
         for namespace in settings.namespaces:
@@ -250,7 +243,7 @@ class PresenceServer:
 
     async def _give_up_lease(self) -> None:
         # One that is not given up lapses, and whoever lives reaps what Redis was not told.
-        await self.node.stop(retire=await self.presence.finish())
+        await self.node.stop(retire=await self.partings.finish())
 
 
 class _WithSockets:

@@ -49,6 +49,10 @@ class Refusal(Exception):
         body["retryable"] = self.code == "unavailable"
         return body
 
+    def event(self, name: str | None) -> dict[str, Any]:
+        """Return the `error` event of the contract, about the event `name`, None for what was none."""
+        return {"code": self.code, "message": self.message, "event": name}
+
 
 def refusal_of(error: Exception) -> Refusal:
     """Return what a client is told of `error`. Whatever is not foreseen is `internal`, without its text."""

@@ -23,6 +23,7 @@ from server.refusals import Refusal
 from server.sockets.board_seats import BoardSeats
 from server.sockets.gateway import Answer, Handler
 from server.sockets.session import Session
+from server.sockets.transport import SocketServer
 
 RELAYED: Final = ("phase-change", "label-update", "vote-submission", "typing")
 # A hand at 60 Hz stays below the usual 50 events a second.
@@ -32,8 +33,8 @@ _DRAG_COST: Final = 0.5
 class BoardEvents:
     """What is done at a board. Answers are the acks' bodies; a change that is rejected shows its sender what holds."""
 
-    def __init__(self, boards: BoardEngine, seats: BoardSeats, authoriser: Authoriser) -> None:
-        self._boards, self._seats, self._authoriser = boards, seats, authoriser
+    def __init__(self, boards: BoardEngine, sockets: SocketServer, seats: BoardSeats, authoriser: Authoriser) -> None:
+        self._boards, self._sockets, self._seats, self._authoriser = boards, sockets, seats, authoriser
 
     def handlers(self) -> Mapping[str, Handler]:
         handlers: dict[str, Handler] = {
@@ -90,7 +91,7 @@ class BoardEvents:
         answer: Answer = {"filled": outcome.filled, **stand(outcome.position)}
         if outcome.held:
             holds = board_wire.positions(outcome, outcome.held, None, source)
-            await self._seats.emit(session, f"item-position-update:{retro}", holds)
+            await self._sockets.tell(session, f"item-position-update:{retro}", holds)
             answer["itemPositions"] = outcome.held
         return answer
 
@@ -104,7 +105,7 @@ class BoardEvents:
         if not isinstance(outcome, BoardStale):
             return {"accepted": True, **answer}
         holds = {"itemGroups": outcome.item_groups, "signatureColors": outcome.signature_colors, **answer}
-        await self._seats.emit(session, f"grouping-update:{retro}", {"userId": None, **holds})
+        await self._sockets.tell(session, f"grouping-update:{retro}", {"userId": None, **holds})
         return {"accepted": False, **holds}
 
     async def vote(self, session: Session, payload: Any) -> Answer:
@@ -115,7 +116,10 @@ class BoardEvents:
             outcome = await self._boards.vote(retro, wanted.userVotes, user_id=user, group_id=group, votes=wanted.votes)
         except InvalidInput as error:
             await self._tell_votes(session, retro, user, await self._boards.votes(retro, user))
-            raise InvalidInput("userVotes", str(error)) if error.field == "votes" else error from None
+            if error.field == "votes":
+                # The field of every refusal of votes; the words tell which it was.
+                raise Refusal("invalid_input", str(error), field="userVotes") from None
+            raise
         if isinstance(outcome, BoardFull):
             raise Refusal("too_large", f"no more than {outcome.count} users can vote on a board")
         return stand(outcome.position)
@@ -130,14 +134,14 @@ class BoardEvents:
         self, session: Session, retro: str, user: str | int, votes: Mapping[str, Mapping[str, int]]
     ) -> None:
         own = votes.get(canonical_id(user, "userId"), {})
-        await self._seats.emit(session, f"user-votes:{retro}:{user}", {"userVotes": own})
+        await self._sockets.tell(session, f"user-votes:{retro}:{user}", {"userVotes": own})
 
     async def request_result(self, session: Session, payload: Any) -> Answer:
         retro = await self._seats.at(session, read(payloads.Board, payload))
         snapshot = await self._boards.snapshot(retro)
         at = stand(snapshot.position)
         body = {"allUserVotes": snapshot.state.all_user_votes, **at}
-        await self._seats.emit(session, f"initial-voting-result:{retro}", body)
+        await self._sockets.tell(session, f"initial-voting-result:{retro}", body)
         return at
 
     async def add_action(self, session: Session, payload: Any) -> Answer:
@@ -182,7 +186,7 @@ class BoardEvents:
         """Show the sender the action items that there are."""
         snapshot = await self._boards.snapshot(retro)
         items = board_wire.action_items(snapshot.state.action_items)
-        await self._seats.emit(session, f"action-items-update:{retro}", items)
+        await self._sockets.tell(session, f"action-items-update:{retro}", items)
         return Refusal("not_found", "there is no such action item")
 
     async def relay(self, event: str, session: Session, payload: Any) -> Answer:

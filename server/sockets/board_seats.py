@@ -56,9 +56,7 @@ class BoardSeats:
         try:
             await self.join(session, named)
         except Exception as error:
-            refusal = refusal_of(error)
-            body = {"code": refusal.code, "message": refusal.message, "event": "join-retro-room"}
-            await self.emit(session, "error", body)
+            await self._sockets.tell(session, "error", refusal_of(error).event("join-retro-room"))
 
     async def after_opening(self, handler: Handler, session: Session, payload: Any) -> Answer | asyncio.Future[Any]:
         if (opening := self._opening.get(session.sid)) is not None:
@@ -144,9 +142,6 @@ class BoardSeats:
             if isinstance(await self._engine.heartbeat(room, session.identity.user, session.sid, adopt=False), Absent):
                 # As for any beat that finds nobody: it takes a place of the user's, or is told.
                 await self._heartbeats.heartbeat(session, {"roomId": room})
-
-    async def emit(self, session: Session, event: str, body: Any) -> None:
-        await self._sockets.emit(event, body, to=session.sid, namespace=session.namespace)
 
 
 def board_id(given: str | int | float) -> str:

@@ -10,6 +10,9 @@ from server.refusals import Refusal
 from server.sockets.session import Session
 from server.sockets.transport import SocketServer
 
+# A timer takes no more than so much; an end that lies further off is looked at again.
+_LONGEST_S: Final = 86_400.0
+
 
 class TokenExpiry:
     """Watches one token a socket. grace_ms: time to send `auth:refresh` after the notice."""
@@ -19,17 +22,14 @@ class TokenExpiry:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    # A timer takes no more than so much; an end that lies further off is looked at again.
-    _LONGEST_S: Final = 86_400.0
-
     def watch(self, session: Session) -> None:
         """Begin, or begin again with the session's present token; one without an end is not watched."""
         self.forget(session)
         if session.identity is None or session.identity.expires_at_s is None:
             return
         left_s = session.identity.expires_at_s - time.time()
-        if left_s > self._LONGEST_S:
-            self._timers[session.sid] = asyncio.get_running_loop().call_later(self._LONGEST_S, self.watch, session)
+        if left_s > _LONGEST_S:
+            self._timers[session.sid] = asyncio.get_running_loop().call_later(_LONGEST_S, self.watch, session)
         else:
             self._after(session, left_s, self._tell)
 
@@ -47,10 +47,9 @@ class TokenExpiry:
 
     async def _tell(self, session: Session) -> None:
         refusal = Refusal("unauthorized", "the token has expired; send auth:refresh with a fresh one")
-        body = {"code": refusal.code, "message": refusal.message, "event": None}
         # Before the notice, which a fresh token may overtake.
         self._after(session, self._grace_s, self._end)
-        await self._sockets.emit("error", body, to=session.sid, namespace=session.namespace)
+        await self._sockets.tell(session, "error", refusal.event(None))
 
     async def _end(self, session: Session) -> None:
         self.forget(session)

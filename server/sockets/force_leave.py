@@ -103,7 +103,7 @@ class ForceLeave:
             "reason": reason,
             "timestamp": self._now_ms(),
         }
-        await self._sockets.emit("room:force-leave", body, to=session.sid, namespace=session.namespace)
+        await self._sockets.tell(session, "room:force-leave", body)
         FORCE_LEAVES.labels(reason).inc()
         if was_member and self._closes(session):
             # The packets on their way come first.
@@ -123,8 +123,7 @@ class ForceLeave:
     async def _left_elsewhere(self, session: Session, room: str, given: str | int) -> None:
         if not session.is_in_or_coming(room):
             await self.fanout.exit(session, room)
-        body = {"roomId": given, "left": True}
-        await self._sockets.emit("room:left", body, to=session.sid, namespace=session.namespace)
+        await self._sockets.tell(session, "room:left", {"roomId": given, "left": True})
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)

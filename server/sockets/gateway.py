@@ -107,11 +107,11 @@ class Gateway(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socketio
 
     async def _tell(self, session: Session, event: str, refusal: Refusal, payload: Any) -> None:
         """The `error` event, for clients that pass no callback."""
-        body: Answer = {"code": refusal.code, "message": refusal.message, "event": event}
+        body = refusal.event(event)
         room = payload.get("roomId", payload.get("room_id")) if isinstance(payload, dict) else None
         if isinstance(room, (str, int)) and not isinstance(room, bool):
             body["roomId"] = room
         try:
-            await self.server.emit("error", body, to=session.sid, namespace=self.namespace)
+            await self.server.tell(session, "error", body)
         except Exception:
             log.exception("an error event could not be sent")

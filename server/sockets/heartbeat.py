@@ -68,8 +68,7 @@ class Heartbeats:
             self._partings.part_soon(room, identity.user, session.sid)
             return self._force_leave.refuse_beat(session, room, given, None)
         body: Answer = {"timestamp": outcome.now_ms, "ttl": self._engine.settings.rules(room).ttl_ms}
-        acknowledged = {"roomId": given, **body}
-        await self._sockets.emit("room:heartbeat:ack", acknowledged, to=session.sid, namespace=session.namespace)
+        await self._sockets.tell(session, "room:heartbeat:ack", {"roomId": given, **body})
         return {**body, "adopted": True} if outcome.adopted else body
 
     async def _beat(self, session: Session, room: str, given: str | int, identity: Identity) -> Beat | Absent:

@@ -86,7 +86,7 @@ class PresenceEvents:
         session.ever_joined.add(room)
         session.told.discard(room)
         body = {**self._following.snapshot(session, room, page), "rejoined": outcome.rejoined}
-        await self._emit(session, "room:joined", body)
+        await self._sockets.tell(session, "room:joined", body)
         # No turn of the loop lies between reading the page, this, and the acknowledgement.
         self._fanout.place_soon(session, room, wire.echo(wanted.roomId), page.position)
         return body
@@ -159,7 +159,7 @@ class PresenceEvents:
         room = canonical_id(wanted.roomId, "roomId")
         left = await self._leave(session, room, everywhere=wanted.everywhere)
         body: Answer = {"roomId": wire.echo(wanted.roomId), "left": left}
-        await self._emit(session, "room:left", body)
+        await self._sockets.tell(session, "room:left", body)
         return body
 
     async def _leave(self, session: Session, room: str, *, everywhere: bool = False) -> bool:
@@ -199,7 +199,7 @@ class PresenceEvents:
         outcomes = await asyncio.gather(*(self._leave(session, room) for room in rooms), return_exceptions=True)
         for membership, outcome in zip(rooms.values(), outcomes, strict=True):
             if not isinstance(outcome, BaseException):
-                await self._emit(session, "room:left", {"roomId": membership.given, "left": True})
+                await self._sockets.tell(session, "room:left", {"roomId": membership.given, "left": True})
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -212,10 +212,6 @@ class PresenceEvents:
             self.on_refreshed(session)
         return {}
 
-    async def finish(self) -> bool:
-        """Tell Redis once more who is gone; return whether it has heard of all."""
-        return await self._partings.finish()
-
     async def closed(self, session: Session, reason: str) -> None:
         """A socket ended: all its rooms go into grace, in one round trip."""
         rooms, identity = set(session.rooms), session.identity
@@ -226,6 +222,3 @@ class PresenceEvents:
         for room in {*rooms, *session.watching}:
             await self._fanout.unwatch(session, room)
             await self._fanout.exit(session, room)
-
-    async def _emit(self, session: Session, event: str, body: Answer) -> None:
-        await self._sockets.emit(event, body, to=session.sid, namespace=session.namespace)

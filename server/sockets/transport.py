@@ -13,6 +13,7 @@ from engineio import packet as engineio_packet
 from socketio import packet
 
 from server.metrics import SENT
+from server.refusals import Refusal
 from server.sockets.bursts import Burst, BurstingWebSocket
 from server.sockets.engine_io import EngineServer
 from server.sockets.session import Session
@@ -97,6 +98,10 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socket
         if eio_sid is not None and not self._is_connected(eio_sid):
             await self.eio.end(eio_sid)
 
+    async def tell(self, session: Session, event: str, body: Any) -> None:
+        """Send one event to one socket; returns when it is queued, behind whatever was before it."""
+        await self.emit(event, body, to=session.sid, namespace=session.namespace)
+
     def send_many(self, event: str, data: Any, sessions: Iterable[Session]) -> None:
         """Queue one event for many sockets at once; no socket waits for another, and a closed one is passed over."""
         SENT.labels(event).inc(self._queue(lambda namespace: event_packet(event, data, namespace), sessions))
@@ -176,10 +181,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socket
         sid = self.manager.sid_from_eio_sid(eio_sid, namespace)
         if sid is None or not self.manager.is_connected(sid, namespace):
             return
-        message = "payload must be an event with an object"
-        error = {"code": "invalid_input", "message": message, "field": "payload", "retryable": False}
+        refusal = Refusal("invalid_input", "payload must be an event with an object", field="payload")
         if id is not None:
-            await self._acknowledge(eio_sid, namespace, id, [{"ok": False, "error": error}])
-        await self.emit(
-            "error", {"code": "invalid_input", "message": message, "event": None}, to=sid, namespace=namespace
-        )
+            await self._acknowledge(eio_sid, namespace, id, [{"ok": False, "error": refusal.body()}])
+        await self.emit("error", refusal.event(None), to=sid, namespace=namespace)

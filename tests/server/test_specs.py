@@ -31,7 +31,7 @@ Connect = Callable[..., Client]
 SERVER = Path(__file__).parents[2] / "server"
 # Files for browsers: pages, modules, pictures. They hold no data and are no interface.
 FILES = {"/", "/admin", "/client/{}", "/assets/{}", "/vendor/{}"}
-SENDERS = {"emit", "_emit", "_send", "send_many", "send_burst"}
+SENDERS = {"emit", "tell", "_send", "send_many", "send_burst"}
 
 
 def parts(path: str) -> str:

@@ -142,6 +142,8 @@ def test_a_vote_too_many_tells_the_voter_what_holds(server: RunningServer, sit: 
     error = one.refused("vote-update", groupId="b", votes=1, userVotes={"a": 3, "b": 1})
     assert (error["code"], error["field"]) == ("invalid_input", "userVotes")
     assert one.client.wait(f"user-votes:{one.board}:u1") == {"userVotes": {"a": 3}}
+    error = one.refused("vote-update", groupId="a", votes=-1, userVotes={"a": 1})
+    assert (error["field"], error["message"]) == ("userVotes", "votes must be a whole number from 0")
     assert stored(server, one.board)["allUserVotes"] == {"u1": {"a": 3}}
 
 
