@@ -202,14 +202,14 @@ class Node:
         keys = [self.engine.keys.nodes(part) for part in ("leases", "condemned", "gone")]
         values = {"node": self.engine.node, "name": self.name, "lease_ms": self.lease_ms, "now_ms": ""}
         lease = replies.renewed(await self.engine.store.run("presence/renew", keys, values))
-        if lease is not None:
-            self.engine.clock_ahead_ms = lease.now_ms - int(time.time() * 1000)
         if lease is None:
             log.warning("this node was taken for dead; it goes on under a new id")
             self._condemned.append(self.engine.node)
             self.engine.node = new_node_id()
             self._steady_since_s = None
-        elif self._steady_since_s is None or not lease.in_time:
+            return None
+        self.engine.clock_ahead_ms = lease.now_ms - int(time.time() * 1000)
+        if self._steady_since_s is None or not lease.in_time:
             self._steady_since_s = asyncio.get_running_loop().time()
         return lease
 
@@ -271,11 +271,11 @@ class Node:
         asked, missed = list(partitions), set[int]()
         held = await asyncio.gather(*(self._rooms_held(part, node) for part in asked), return_exceptions=True)
         for partition, first in zip(asked, held, strict=True):
-            rooms, spared = first, set[str]()
             try:
+                if isinstance(first, BaseException):
+                    raise first
+                rooms, spared = first, set[str]()
                 while rooms:
-                    if isinstance(rooms, BaseException):
-                        raise rooms
                     for room in rooms:
                         await self.engine.reap(room, node, reason, spare_grace=spare_grace)
                     if spare_grace:
