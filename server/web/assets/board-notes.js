@@ -86,7 +86,7 @@ export class NoteField {
   #grab(event, id, note) {
     if (event.button !== 0) return;
     const { width, height } = this.element.getBoundingClientRect();
-    const start = { x: event.clientX, y: event.clientY, ...{ from: this.#state.itemPositions[id] } };
+    const start = { x: event.clientX, y: event.clientY, from: this.#state.itemPositions[id] };
     let moved = false;
     const place = ({ clientX, clientY }) => within({
       x: start.from.x + ((clientX - start.x) / width) * FIELD,

@@ -71,4 +71,4 @@ function after(room, message, open) {
 
 const activity = (room) => room.last_message_timestamp ?? room.room_created_at ?? '';
 
-const sorted = (rooms) => [...rooms].sort((a, b) => (activity(a) < activity(b) ? 1 : -1));
+const sorted = (rooms) => [...rooms].sort((a, b) => activity(b).localeCompare(activity(a)));

@@ -32,7 +32,7 @@ async function read(url, init) {
 const unreadable = (url) =>
   new PresenceError({ code: 'unavailable', message: `no participants from ${url}`, retryable: true });
 
-const CLOSED = Object.freeze({ isOpen: false, count: null, users: [], loading: false, error: null });
+export const MENU_CLOSED = Object.freeze({ isOpen: false, count: null, users: [], loading: false, error: null });
 
 /**
  * The participants menu without its looks: it holds nothing while closed, and reads anew on every open.
@@ -40,7 +40,7 @@ const CLOSED = Object.freeze({ isOpen: false, count: null, users: [], loading: f
  */
 export function createParticipantsMenu(load) {
   const listeners = new Set();
-  let view = CLOSED;
+  let view = MENU_CLOSED;
   let reading = null;
 
   function show(next) {
@@ -51,20 +51,20 @@ export function createParticipantsMenu(load) {
   function close() {
     reading?.abort();
     reading = null;
-    if (view !== CLOSED) show(CLOSED);
+    if (view !== MENU_CLOSED) show(MENU_CLOSED);
   }
 
   async function open() {
     reading?.abort();
     const mine = new AbortController();
     reading = mine;
-    show({ ...CLOSED, isOpen: true, loading: true });
+    show({ ...MENU_CLOSED, isOpen: true, loading: true });
     let result;
     try {
       const { count, users } = await load(mine.signal);
-      result = { ...CLOSED, isOpen: true, count, users };
+      result = { ...MENU_CLOSED, isOpen: true, count, users };
     } catch (error) {
-      result = { ...CLOSED, isOpen: true, error };
+      result = { ...MENU_CLOSED, isOpen: true, error };
     }
     if (reading === mine) show(result);
   }

@@ -1,7 +1,7 @@
 import {
   createContext, createElement, useCallback, useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore,
 } from 'react';
-import { createParticipantsMenu, fetchParticipants } from './participants.js';
+import { MENU_CLOSED, createParticipantsMenu, fetchParticipants } from './participants.js';
 import { sharedOn } from './sharing.js';
 
 const Presence = createContext(undefined);
@@ -51,8 +51,6 @@ export function useRoomHeartbeat(roomId, userId, onForceLeave) {
   }, [socket, room, user]);
 }
 
-const MENU_WAITS = { isOpen: false, count: null, users: [], loading: false, error: null };
-
 /** The participants menu: `open()` reads the room anew, every time; nothing is kept while it is closed. */
 export function useRoomParticipants(roomId) {
   const latest = useLatest({ ...usePresence(), roomId });
@@ -65,7 +63,7 @@ export function useRoomParticipants(roomId) {
     [room],
   );
   useEffect(() => menu.close, [menu]);
-  const view = useSyncExternalStore(menu.subscribe, menu.view, () => MENU_WAITS);
+  const view = useSyncExternalStore(menu.subscribe, menu.view, () => MENU_CLOSED);
   return { ...view, open: menu.open, close: menu.close };
 }
 
