@@ -28,7 +28,6 @@ from server.auth import Authoriser, Authorize, room_claim
 from server.board_fanout import BoardFanout
 from server.board_view import BoardView
 from server.chat_fanout import ChatFanout
-from server.chat_participants import ChatParticipants
 from server.chat_trimmer import ChatTrimmer
 from server.fanout import Fanout
 from server.http.admin import AdminRoutes
@@ -167,7 +166,7 @@ class PresenceServer:
         self.asgi = self._application()
 
     def _application(self) -> ASGIApp:
-        chat = ChatRoutes(self.chat, ChatParticipants(self.engine), self.authoriser)
+        chat = ChatRoutes(self.engine, self.chat, self.authoriser)
         secret, verify_token = self.settings.chat_webhook_secret, self.settings.chat_webhook_verify_token
         routes = [
             *PresenceRoutes(self.engine, self.authoriser).routes(),
@@ -177,7 +176,7 @@ class PresenceServer:
             *SpecRoutes(self.authoriser).routes(),
             *HealthRoutes(self.engine, self.authoriser, lambda: self._ready).routes(),
             *AdminRoutes(self.engine, self.authoriser, lambda: len(self.sessions), self.settings.node_name).routes(),
-            *PageRoutes(lambda: self.node.name, demo=self.settings.demo).routes(),
+            *PageRoutes(self.node.name, demo=self.settings.demo).routes(),
         ]
         web = Starlette(
             routes=routes,

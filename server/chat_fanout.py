@@ -24,7 +24,7 @@ from presence_engine import (
 )
 from server import chat_wire
 from server.chat_catch_up import Told, missed
-from server.chat_participants import ChatParticipants
+from server.chat_participants import participants_of
 from server.fanout import Sender
 from server.refusals import Refusal
 from server.sockets.session import Identity, Session
@@ -57,7 +57,6 @@ class ChatFanout:
     ) -> None:
         self._engine, self._chat, self._sessions, self._send = engine, chat, sessions, send
         self._check_room, self._legacy = check_room, legacy
-        self._participants = ChatParticipants(engine)
         self._listeners: dict[str, dict[str, Session]] = {}
         self._rooms_of: dict[str, dict[str, None]] = {}
         self._waiting: dict[str, list[ChatChange]] = {}
@@ -169,7 +168,7 @@ class ChatFanout:
     async def _introduce(self, room: str) -> None:
         present: chat_wire.Present = ()
         try:
-            present = (await self._participants.of([room]))[room]
+            present = (await participants_of(self._engine, [room]))[room]
         except Exception as error:
             log.warning("chat: a new room is announced without its participants", error=type(error).__name__)
         finally:

@@ -12,25 +12,20 @@ from server import wire
 SHOWN: Final = 100
 
 
-class ChatParticipants:
-    """Reads the presence room of the same id as the chat room."""
+async def participants_of(engine: PresenceEngine, rooms: Sequence[str]) -> dict[str, list[msgspec.Raw]]:
+    """Return the first SHOWN participants (`userId`, `username`) of each chat room, in the order they joined.
 
-    def __init__(self, engine: PresenceEngine) -> None:
-        self._engine = engine
-
-    async def of(self, rooms: Sequence[str]) -> dict[str, list[msgspec.Raw]]:
-        """Return the first SHOWN participants (`userId`, `username`) of each room, in the order they joined.
-
-        One round trip, and one more when anybody is there. Raises StoreUnavailable.
-        """
-        present: dict[str, list[msgspec.Raw]] = {room: [] for room in rooms}
-        if not rooms:
-            return present
-        found = await self._engine.counts(rooms)
-        busy = [room for room in rooms if found[room].count]
-        pages = await asyncio.gather(*(self._engine.list(room, limit=SHOWN, names_only=True) for room in busy))
-        present.update((room, _names(page)) for room, page in zip(busy, pages, strict=True))
+    They are those of the presence room of the same id. One round trip, and one more when anybody is there. Raises
+    StoreUnavailable.
+    """
+    present: dict[str, list[msgspec.Raw]] = {room: [] for room in rooms}
+    if not rooms:
         return present
+    found = await engine.counts(rooms)
+    busy = [room for room in rooms if found[room].count]
+    pages = await asyncio.gather(*(engine.list(room, limit=SHOWN, names_only=True) for room in busy))
+    present.update((room, _names(page)) for room, page in zip(busy, pages, strict=True))
+    return present
 
 
 def _names(page: Page) -> list[msgspec.Raw]:

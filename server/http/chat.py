@@ -16,6 +16,7 @@ from presence_engine import (
     IncomingMessage,
     InvalidInput,
     Posted,
+    PresenceEngine,
     UnknownRoom,
     canonical_id,
     canonical_phone,
@@ -25,7 +26,7 @@ from presence_engine import (
 )
 from server import chat_wire
 from server.auth import Authoriser
-from server.chat_participants import ChatParticipants
+from server.chat_participants import participants_of
 from server.http.answers import fresh, in_path, in_query, of_body, received, whole
 from server.http.chat_body import check_says_something, decoded
 from server.payloads import ReadTo, read
@@ -43,8 +44,8 @@ log = structlog.wrap_logger(logging.getLogger(__name__))
 class ChatRoutes:
     """The routes of the contract's chat. `post` is also how the webhook saves what it brings."""
 
-    def __init__(self, chat: ChatEngine, participants: ChatParticipants, authoriser: Authoriser) -> None:
-        self._chat, self._participants, self._authoriser = chat, participants, authoriser
+    def __init__(self, engine: PresenceEngine, chat: ChatEngine, authoriser: Authoriser) -> None:
+        self._engine, self._chat, self._authoriser = engine, chat, authoriser
 
     def routes(self) -> Sequence[BaseRoute]:
         return [
@@ -69,7 +70,7 @@ class ChatRoutes:
             cursor, total = page.cursor, page.total if len(shown) == passed else len(shown)
             if cursor is None or len(shown) == limit:
                 break
-        present = await self._participants.of([room.room_id for room in shown])
+        present = await participants_of(self._engine, [room.room_id for room in shown])
         rooms = [chat_wire.room(room, present[room.room_id]) for room in shown]
         more = {} if cursor is None else {"cursor": cursor}
         return fresh({"success": True, "data": {"rooms": rooms, "total_count": total, **more}})
@@ -79,7 +80,7 @@ class ChatRoutes:
         room = await self._chat.room(room_id)
         if isinstance(room, UnknownRoom):
             raise _absent()
-        present = await self._participants.of([room_id])
+        present = await participants_of(self._engine, [room_id])
         return fresh({"success": True, "data": chat_wire.room(room, present[room_id])})
 
     async def messages(self, request: Request) -> Response:

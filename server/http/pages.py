@@ -36,10 +36,10 @@ class _File(NamedTuple):
 class PageRoutes:
     """`/` (only with `demo`), `/admin`, `/client/*`, `/assets/*`, `/vendor/*`; read once, when this is made.
 
-    node_name(): what `/` and `/admin` tell in `X-Presence-Node`.
+    node_name: what `/` and `/admin` tell in `X-Presence-Node`.
     """
 
-    def __init__(self, node_name: Callable[[], str], *, demo: bool) -> None:
+    def __init__(self, node_name: str, *, demo: bool) -> None:
         self._node_name, self._demo = node_name, demo
         self._files = dict(_files())
 
@@ -55,7 +55,7 @@ class PageRoutes:
         def answer(request: Request) -> Response:
             response = _answer(self._files[name], request)
             response.headers["Content-Security-Policy"] = PAGE_POLICY
-            response.headers["X-Presence-Node"] = self._node_name()
+            response.headers["X-Presence-Node"] = self._node_name
             return response
 
         return answer

@@ -20,7 +20,7 @@ class Parameter(msgspec.Struct):
 class Operation(msgspec.Struct):
     """One method of one path. answer None: not JSON. admin: needs the admin token. open: needs no token at all.
 
-    absent: when it answers 404.
+    absent: when it answers 404; unready: when an open one answers 503, with the same body.
     """
 
     text: str
@@ -30,6 +30,7 @@ class Operation(msgspec.Struct):
     admin: bool = False
     open: bool = False
     absent: str | None = None
+    unready: str | None = None
 
 
 _LIMIT: Final = Parameter("limit", "Most entries of the page.", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE})
@@ -60,7 +61,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "How many users left, by day and reason.", messages.Removals, (_DAYS,), admin=True
     ),
     ("get", "/healthz"): Operation("The process lives.", messages.Alive, open=True),
-    ("get", "/readyz"): Operation("Redis is within reach.", messages.Ready, open=True),
+    ("get", "/readyz"): Operation("Redis is within reach.", messages.Ready, open=True, unready="Not ready."),
     ("get", "/metrics"): Operation("Prometheus figures.", None),
     ("get", "/openapi.json"): Operation("This document.", dict),
     ("get", "/asyncapi.json"): Operation("The Socket.IO events.", dict),
@@ -125,9 +126,7 @@ def _responses(operation: Operation) -> Json:
     refused = {"application/json": {"schema": reference(messages.HttpRefused)}}
     answers: Json = {"200": {"description": operation.text, "content": content}}
     if operation.open:
-        return answers | (
-            {"503": {"description": "Not ready.", "content": content}} if "Redis" in operation.text else {}
-        )
+        return answers | ({"503": {"description": operation.unready, "content": content}} if operation.unready else {})
     absent = {"404": operation.absent} if operation.absent else {}
     for status, text in {**_REFUSALS, **absent}.items():
         answers[status] = {"description": text, "content": refused}
