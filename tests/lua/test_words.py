@@ -1,4 +1,4 @@
-"""Every word a presence script's header promises was answered by some test of that script. Runs last."""
+"""Every word a script's header promises was answered by some test of that script. Runs last."""
 
 from pathlib import Path
 
@@ -8,20 +8,20 @@ from presence_engine.scripts import ScriptLibrary
 from tests.lua.conftest import NOT_WHOLE
 
 LIBRARY = ScriptLibrary()
-PRESENCE = sorted(name for name in LIBRARY if name.startswith("presence/"))
 
 
 def file_of(name: str) -> Path:
-    return Path(__file__).parent / f"test_{name.rsplit('/', 1)[-1]}.py"
+    kind, verb = name.split("/")
+    return Path(__file__).parent / ("" if kind == "presence" else kind) / f"test_{verb}.py"
 
 
-@pytest.mark.parametrize("name", PRESENCE)
+@pytest.mark.parametrize("name", LIBRARY)
 def test_every_word_was_answered(name: str, request: pytest.FixtureRequest, seen_words: dict[str, set[str]]) -> None:
     if file_of(name) not in {item.path for item in request.session.items} or file_of(name).name in NOT_WHOLE:
         pytest.skip(f"not all tests of {name} were chosen")
     assert set(LIBRARY[name].words) == seen_words[name]
 
 
-@pytest.mark.parametrize("name", PRESENCE)
+@pytest.mark.parametrize("name", LIBRARY)
 def test_every_script_has_a_test_file(name: str) -> None:
     assert file_of(name).exists()

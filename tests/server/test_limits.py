@@ -219,6 +219,13 @@ class Deaf:
         )
         self.socket.sendall(head + bytes(4) + data)
 
+    def until(self, wanted: bytes) -> None:
+        heard = b""
+        while wanted not in heard:
+            data = self.socket.recv(4096)
+            assert data
+            heard += data
+
     def until_closed(self, timeout_s: float) -> bool:
         """Read until the server ends the connection: it breaks it off, or sends the frame that closes a WebSocket."""
         self.socket.settimeout(timeout_s)
@@ -244,7 +251,7 @@ def test_a_client_that_does_not_read_is_dropped(
     other.join("slow", data={"pad": "x" * 4000})
     deaf = Deaf(server.url)
     deaf.send('40{"userId":"deaf"}')
-    time.sleep(0.2)
+    deaf.until(b"40{")
     deaf.send('42["join_room",{"roomId":"slow"}]')
     assert other.wait("room:diff", lambda body: body["joined"])["joined"][0]["userId"] == "deaf"
     slow = 'presence_closed_sockets_total{reason="slow"}'

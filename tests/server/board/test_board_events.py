@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import redis
@@ -300,7 +301,8 @@ def test_t2_8_a_participant_is_there_until_the_last_tabs_grace_ends(serve: Serve
     first, second, other = sit(server, "u1"), sit(server, "u1"), sit(server, "u2")
     first.client.cut()
     first.client.wait("disconnect")
-    time.sleep(0.8)
+    count = f"/api/chatroom/{quote(f'retro:{other.board}', safe='')}/count"
+    eventually(lambda: server.get(count)["connections"] == 2, "the end of the first tab's grace")
     assert participants(server, other.board) == ["u1", "u2"]
     second.client.cut()
     second.client.wait("disconnect")
