@@ -63,14 +63,6 @@ from presence_engine.chat_models import (
 from presence_engine.chat_replies import (
     decode_chat_change,
 )
-from presence_engine.chat_wire import (
-    message_json,
-    new_room_complete_json,
-    new_room_json,
-    new_room_with_message_json,
-    room_json,
-    room_unread_json,
-)
 from presence_engine.embedded import EmbeddedServer
 from presence_engine.engine import PresenceEngine
 from presence_engine.errors import (
@@ -114,6 +106,7 @@ from presence_engine.overview import nodes, store_figures, sweep_lag
 from presence_engine.phones import canonical_phone, room_of_phone
 from presence_engine.settings import MAX_PARTITIONS, EngineSettings, RoomRules
 from presence_engine.sweeper import Sweeper
+from presence_engine.times import iso_time
 from presence_engine.whatsapp import (
     SIGNATURE_HEADER,
     Notification,
@@ -217,17 +210,12 @@ __all__ = [
     "decode_change",
     "decode_chat_change",
     "fold",
-    "message_json",
-    "new_room_complete_json",
-    "new_room_json",
-    "new_room_with_message_json",
+    "iso_time",
     "nodes",
     "read_incoming",
     "read_notification",
     "read_outgoing",
-    "room_json",
     "room_of_phone",
-    "room_unread_json",
     "signature_matches",
     "store_figures",
     "sweep_lag",

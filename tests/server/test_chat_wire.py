@@ -1,15 +1,12 @@
 """The shapes that clients rely on, field by field."""
 
 import json
+from typing import Any
 
-from presence_engine.chat_models import ChatMessage, ChatRoom, IncomingMessage, MessageContent
-from presence_engine.chat_wire import (
-    message_json,
-    new_room_complete_json,
-    new_room_json,
-    new_room_with_message_json,
-    room_json,
-)
+import msgspec
+
+from presence_engine import ChatMessage, ChatRoom, IncomingMessage, MessageContent, RoomRead
+from server import chat_wire
 
 AT = 1_800_000_000_007
 ISO = "2027-01-15T08:00:00.007Z"
@@ -24,6 +21,14 @@ ROOM_FIELDS = [
 ]  # fmt: skip
 
 
+PRESENT = [msgspec.Raw(b'{"userId":"a"}')]
+
+
+def told(body: msgspec.Raw) -> dict[str, Any]:
+    shown: dict[str, Any] = json.loads(bytes(body))
+    return shown
+
+
 def message(**content: object) -> ChatMessage:
     return ChatMessage("room", 3, AT, None, MessageContent(**content))  # type: ignore[arg-type]
 
@@ -34,7 +39,7 @@ def room(last: ChatMessage | None, **leads: object) -> ChatRoom:
 
 def test_a_message_has_21_fields_null_not_missing_and_its_seq() -> None:
     """004-3."""
-    shown = message_json(message())
+    shown = told(chat_wire.message(message()))
     assert list(shown) == [*FIELDS_21, "seq"]
     given = {name: value for name, value in shown.items() if value is not None}
     assert given == {
@@ -45,13 +50,14 @@ def test_a_message_has_21_fields_null_not_missing_and_its_seq() -> None:
 
 def test_every_field_that_was_given_is_shown_as_given() -> None:
     content = {name: f"<{name}>" for name in MessageContent.__struct_fields__} | {"file_size": 0, "metadata": {"a": []}}
-    shown = message_json(message(**content))
+    shown = told(chat_wire.message(message(**content)))
     assert {name: shown[name] for name in content} == content
 
 
 def test_a_room_has_all_its_fields_before_and_after_its_first_message() -> None:
     """004-7."""
-    empty, full = room_json(room(None)), room_json(room(message(content_text="hi")), [{"userId": "a"}])
+    empty = told(chat_wire.room(room(None)))
+    full = told(chat_wire.room(room(message(content_text="hi")), PRESENT))
     assert list(empty) == list(full) == ROOM_FIELDS
     assert [empty[name] for name in ROOM_FIELDS[6:10]] == [None] * 4
     assert full["last_message"] == {
@@ -62,11 +68,12 @@ def test_a_room_has_all_its_fields_before_and_after_its_first_message() -> None:
 
 def test_leads_have_seven_fields_a_name_and_the_rooms_phone() -> None:
     """004-10: what was given for the lead is shown, but name and phone are the room's own."""
-    assert room_json(room(None))["leads_info"] == {
+    assert told(chat_wire.room(room(None)))["leads_info"] == {
         "id": None, "name": "Ana", "phone": "628785390", "outstanding": None, "loan_type": None, "leads_status": None,
         "contact_status": None,
     }  # fmt: skip
-    leads = room_json(room(None, id=7, name="", phone="+62 878", outstanding=1.50, extra=[]))["leads_info"]
+    given = room(None, id=7, name="", phone="+62 878", outstanding=1.50, extra=[])
+    leads = told(chat_wire.room(given))["leads_info"]
     assert (leads["id"], leads["name"], leads["phone"], leads["outstanding"], leads["extra"]) == (
         7, "Ana", "628785390", 1.5, []
     )  # fmt: skip
@@ -74,8 +81,9 @@ def test_leads_have_seven_fields_a_name_and_the_rooms_phone() -> None:
 
 def test_the_first_message_announces_the_whole_room() -> None:
     first = room(message(content_text="hi"), id=7)
-    assert new_room_complete_json(first, ["p"]) == room_json(first, ["p"]) | {"leads_id": 7}
-    assert new_room_complete_json(room(None))["leads_id"] is None
+    whole = told(chat_wire.room(first, PRESENT))
+    assert told(chat_wire.new_room_complete(first, PRESENT)) == whole | {"leads_id": 7}
+    assert told(chat_wire.new_room_complete(room(None), ()))["leads_id"] is None
 
 
 def test_the_old_events_carry_full_data() -> None:
@@ -86,16 +94,21 @@ def test_the_old_events_carry_full_data() -> None:
         "room_created_at": "2027-01-15T08:00:00.000Z", "room_updated_at": ISO,
         "leads_info": {"id": 7, "phone": "628785390", "name": "Ana"},
     }  # fmt: skip
-    assert new_room_json(first) == head | {"unread_count": 0, "last_message": None, "participants": []}
-    assert new_room_with_message_json(first, ["p"]) == head | {
+    nothing: dict[str, Any] = {"unread_count": 0, "last_message": None, "participants": []}
+    assert told(chat_wire.new_room(first, ())) == head | nothing
+    assert told(chat_wire.new_room_with_message(first, PRESENT)) == head | {
         "last_message_text": "hi", "last_message_timestamp": ISO, "last_message_type": "text", "unread_count": 1,
-        "participants": ["p"],
+        "participants": [{"userId": "a"}],
     }  # fmt: skip
 
 
-def test_all_of_it_is_json() -> None:
-    shown = new_room_complete_json(room(message(metadata={"n": 10**30, "e": "🎉"}), list=[]))
-    assert json.loads(json.dumps(shown)) == shown
+def test_integers_of_any_size_are_exact() -> None:
+    metadata = {"n": 10**30, "e": "🎉"}
+    assert told(chat_wire.message(message(metadata=metadata)))["metadata"] == metadata
+
+
+def test_a_rooms_unread_count_is_told_alone() -> None:
+    assert told(chat_wire.room_unread(RoomRead("room", 3, 2))) == {"room_id": "room", "unread_count": 2}
 
 
 def test_an_incoming_message_names_its_fields_as_the_wire_does() -> None:
