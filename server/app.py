@@ -54,7 +54,7 @@ from server.sockets.chat import ChatEvents
 from server.sockets.expiry import TokenExpiry
 from server.sockets.following import FollowEvents
 from server.sockets.force_leave import ForceLeave
-from server.sockets.gateway import Gateway
+from server.sockets.gateway import Gateway, Handler
 from server.sockets.heartbeat import Heartbeats
 from server.sockets.partings import Partings
 from server.sockets.presence import PresenceEvents
@@ -74,13 +74,12 @@ class PresenceServer:
     def __init__(
         self, settings: Settings, redis_url: str, *, authorize: Authorize = room_claim, websocket_only: bool = False
     ) -> None:
-        policy = RoomPolicy.from_settings(settings)
         self.settings = settings
         self.sessions: dict[str, Session] = {}
         self.engine = PresenceEngine(
             redis_url,
             settings=EngineSettings(
-                rules=policy.for_room,
+                rules=RoomPolicy.from_settings(settings).for_room,
                 partitions=settings.partitions,
                 user_index=settings.user_index,
                 sweep_interval_ms=settings.sweep_interval_ms,
@@ -104,6 +103,15 @@ class PresenceServer:
         )
         self.user_sockets = UserSockets(settings.max_user_connections)
         self.expiry = TokenExpiry(self.sockets, settings.token_grace_ms)
+        self.sweeper = Sweeper(self.engine)
+        self._ready = False
+        handlers = {**self._wire_presence(settings), **self._wire_boards(settings), **self._wire_chat(settings)}
+        for namespace in settings.namespaces:
+            gateway = Gateway(namespace, handlers, self.sessions, self._open, self._closed)
+            self.sockets.register_namespace(gateway)
+        self.asgi = self._application()
+
+    def _wire_presence(self, settings: Settings) -> Mapping[str, Handler]:
         force_leave = ForceLeave(settings, self.engine.settings, self.sockets, self.sessions, self.engine.now_ms)
         self.fanout = Fanout(self.engine, settings, self.sockets.send_many, force_leave.put_out)
         force_leave.fanout = self.fanout
@@ -125,6 +133,9 @@ class PresenceServer:
         self.heartbeats = Heartbeats(
             self.engine, self.sockets, self.fanout, self.authoriser, force_leave, partings, self.presence, reassert
         )
+        return {**self.presence.handlers(), **self.heartbeats.handlers(), **follow.handlers()}
+
+    def _wire_boards(self, settings: Settings) -> Mapping[str, Handler]:
         boards = BoardEngine(self.engine.store, self.engine.keys, settings.board_ttl_ms)
         self.board_view = BoardView(self.engine, boards)
         self.board_fanout = BoardFanout(boards, self.fanout.feed, self.sockets.send_burst, self.board_view.whole)
@@ -140,6 +151,9 @@ class PresenceServer:
             self.heartbeats,
             self.authoriser,
         )
+        return BoardEvents(boards, self.sockets, self.seats, self.authoriser).handlers()
+
+    def _wire_chat(self, settings: Settings) -> Mapping[str, Handler]:
         rules = ChatRules(max_messages=settings.chat_max_messages, max_age_ms=settings.chat_max_age_ms)
         self.chat = ChatEngine(self.engine.store, self.engine.keys, rules=rules)
         self.chat_trimmer = ChatTrimmer(self.chat)
@@ -151,19 +165,7 @@ class PresenceServer:
             self.authoriser.check_room,
             legacy=settings.chat_legacy_events,
         )
-        self.sweeper = Sweeper(self.engine)
-        self._ready = False
-        handlers = {
-            **self.presence.handlers(),
-            **self.heartbeats.handlers(),
-            **follow.handlers(),
-            **BoardEvents(boards, self.sockets, self.seats, self.authoriser).handlers(),
-            **ChatEvents(self.chat, self.chat_fanout, self.presence, self.authoriser).handlers(),
-        }
-        for namespace in settings.namespaces:
-            gateway = Gateway(namespace, handlers, self.sessions, self._open, self._closed)
-            self.sockets.register_namespace(gateway)
-        self.asgi = self._application()
+        return ChatEvents(self.chat, self.chat_fanout, self.presence, self.authoriser).handlers()
 
     def _application(self) -> ASGIApp:
         chat = ChatRoutes(self.engine, self.chat, self.authoriser)
