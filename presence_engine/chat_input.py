@@ -96,7 +96,7 @@ def room_details(
 ) -> str:
     """Return what a call tells about a room, in the form of lua/shared/chat_info.lua. phone: canonical.
 
-    The name is the customer's, else the lead's, else a title other than `Personal`, else `Customer {phone}`; blank is
+    The name is the customer's, else a title other than `Personal`, else the lead's, else `Customer {phone}`; blank is
     missing. Its rank lets a later, better one take its place.
     """
     customer_name, room_title = _given("customer_name", customer_name), _given("room_title", room_title)
@@ -106,8 +106,8 @@ def room_details(
         _check_object("leads_info", leads_info, MAX_LEADS_BYTES)
     lead = leads_info.get("name") if leads_info else None
     lead_name = lead if isinstance(lead, str) and not is_blank(lead) else None
-    own_name = customer_name or lead_name
-    rank, name = (3, own_name) if own_name else (2, room_title) if room_title else (1, f"Customer {phone}")
+    names = (f"Customer {phone}", lead_name, room_title, customer_name)
+    rank, name = max((rank, name) for rank, name in enumerate(names) if name)
     title = "" if room_title is None else exact_json(room_title, "room_title")
     leads = "" if leads_info is None else exact_json(leads_info, "leads_info")
     return RECORD_SEPARATOR.join((phone, title, str(rank), exact_json(name, "customer_name"), leads))

@@ -109,7 +109,9 @@ class PresenceEngine:
         given = self.keys.partitions
         stored = replies.partitions(await self.store.run("presence/layout", keys, {"partitions": given}))
         if stored != given:
-            raise ConfigurationError(f"partitions is {given}, but the data was written with {stored}")
+            raise ConfigurationError(
+                f"partitions (PRESENCE_PARTITIONS) is {given}, but the data was written with {stored}"
+            )
         with contextlib.suppress(StoreUnavailable):
             # Another server of a Cluster may be away; each is taught what it does not know anyway.
             await self.store.load()

@@ -129,6 +129,10 @@ class Authoriser:
             return None
         return [room for room in rooms if room is not None and _is_id(room)]
 
+    def sees_all(self, identity: Identity | None) -> bool:
+        """Whether no room is hidden from the identity. An application's own rule may hide any."""
+        return self._authorize is room_claim and (identity is None or identity.rooms is None)
+
     def check_rooms_of(self, session: Session, room: str) -> None:
         """Raise `rate_limited` when the socket would be in more rooms than a user may."""
         bound = self._settings.max_user_rooms

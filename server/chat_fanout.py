@@ -186,6 +186,8 @@ class ChatFanout:
         """In this order a client that counts `new_message` ends with one unread after a first message."""
         room_id, room = saved.message.room_id, saved.room
         everybody = self._audience(room_id)
+        names = "new_room_complete, new_message" if room else "new_message"
+        log.info(f"[messageService] Emitting events: {names}", message_id=saved.message.id, room_id=room_id)
         if not everybody:
             return
         listeners = self._listeners.get(room_id, {})
@@ -199,8 +201,6 @@ class ChatFanout:
             self._emit("new_room_with_message", lambda: chat_wire.new_room_with_message(room, present), everybody)
         if room:
             self._emit("new_room_complete", lambda: chat_wire.new_room_complete(room, present), everybody)
-        names = "new_room_complete, new_message" if room else "new_message"
-        log.info(f"[messageService] Emitting events: {names}", message_id=saved.message.id, room_id=room_id)
 
     def _audience(self, room: str) -> list[Session]:
         return [session for session in list(self._sessions.values()) if self._may_see(session, room)]

@@ -13,6 +13,8 @@ Ids = Annotated[list[Id], msgspec.Meta(max_length=100)]
 SPELLINGS: Final = {"room_id": "roomId", "user_id": "userId"}
 _PATH: Final = re.compile(r"at `\$\.?(\w+)?")
 _MISSING: Final = re.compile(r"missing required field `(\w+)`")
+_JSON_WORDS: Final = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", " | ": " or "}
+_WORDS: Final = re.compile(r"\b(?:str|int|float|bool)\b| \| ")
 T = TypeVar("T")
 
 
@@ -157,16 +159,8 @@ def read(shape: type[T], payload: object) -> T:
 
     Raises InvalidInput naming the field, or `payload` when it is no object.
     """
-    if not isinstance(payload, dict):
-        raise InvalidInput("payload", "must be an object")
-    fields = dict(payload)
-    for spelling, name in SPELLINGS.items():
-        if spelling in fields:
-            fields.setdefault(name, fields[spelling])
-        elif name in fields:
-            fields[spelling] = fields[name]
     try:
-        return msgspec.convert(fields, shape)
+        return msgspec.convert(both_spellings(payload), shape)
     except UnicodeEncodeError:
         # A field's name holds half a surrogate pair.
         raise InvalidInput("payload", "is not valid Unicode") from None
@@ -177,5 +171,20 @@ def read(shape: type[T], payload: object) -> T:
         raise InvalidInput(field, "is missing" if missing else _plain(text)) from None
 
 
+def both_spellings(payload: object) -> dict[str, Any]:
+    """Return the payload with its ids under either name. Raises InvalidInput naming `payload` when it is no object."""
+    if not isinstance(payload, dict):
+        raise InvalidInput("payload", "must be an object")
+    fields = dict(payload)
+    for spelling, name in SPELLINGS.items():
+        if spelling in fields:
+            fields.setdefault(name, fields[spelling])
+        elif name in fields:
+            fields[spelling] = fields[name]
+    return fields
+
+
 def _plain(text: str) -> str:
-    return text.split(" - at", maxsplit=1)[0].replace("Expected", "must be", 1).replace("`", "")
+    """A sentence of msgspec in the words of JSON."""
+    told = text.split(" - at", maxsplit=1)[0].replace("Expected", "must be", 1).replace("`", "")
+    return _WORDS.sub(lambda word: _JSON_WORDS[word[0]], told)

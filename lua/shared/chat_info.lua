@@ -1,5 +1,5 @@
 -- Who a chat room belongs to: createdAt ␞ phone ␞ title ␞ rank ␞ name ␞ leads. Title, name and leads are JSON as given.
--- `rank` tells where the name is from: 3 = the customer's or the lead's own, 2 = the title, 1 = made from the phone.
+-- `rank` tells where the name is from: 3 = the customer's own, 2 = the title, 1 = the lead's, 0 = made from the phone.
 -- What a call brings along (details): phone ␞ title ␞ rank ␞ name ␞ leads; title and leads empty = not given.
 local DETAILS = '^(%d+)\30([^\30]*)\30(%d)\30([^\30]*)\30([^\30]*)$'
 

@@ -29,7 +29,7 @@ from server.auth import Authoriser
 from server.chat_participants import participants_of
 from server.http.answers import fresh, in_path, in_query, of_body, received, whole
 from server.http.chat_body import check_says_something, decoded
-from server.payloads import ReadTo, read
+from server.payloads import ReadTo, both_spellings, read
 from server.refusals import Refusal
 from server.sockets.session import Identity
 
@@ -60,19 +60,20 @@ class ChatRoutes:
     async def rooms(self, request: Request) -> Response:
         identity = self._authoriser.bearer(request.headers)
         limit = whole(request, "limit", DEFAULT_PAGE, 1, MAX_PAGE)
-        cursor, total, passed = request.query_params.get("cursor"), 0, 0
+        cursor, total = request.query_params.get("cursor"), 0
         shown: list[ChatRoom] = []
         for _ in range(_PAGES_SEARCHED):
             page = await self._chat.rooms(limit=limit - len(shown), cursor=cursor)
             shown += [room for room in page.rooms if self._authoriser.allows(identity, "chat", room.room_id)]
-            passed += len(page.rooms)
-            # Nobody is told how many there are besides those.
-            cursor, total = page.cursor, page.total if len(shown) == passed else len(shown)
+            cursor, total = page.cursor, page.total
             if cursor is None or len(shown) == limit:
                 break
         present = await participants_of(self._engine, [room.room_id for room in shown])
         rooms = [chat_wire.room(room, present[room.room_id]) for room in shown]
         more = {} if cursor is None else {"cursor": cursor}
+        if not self._authoriser.sees_all(identity):
+            # Nobody is told how many there are besides those.
+            total = len(rooms)
         return fresh({"success": True, "data": {"rooms": rooms, "total_count": total, **more}})
 
     async def room(self, request: Request) -> Response:
@@ -85,7 +86,7 @@ class ChatRoutes:
 
     async def messages(self, request: Request) -> Response:
         identity = self._authoriser.bearer(request.headers)
-        given = in_query(request, "room_id")
+        given = in_query(request, "room_id") or in_query(request, "roomId")
         if given is None:
             raise InvalidInput("room_id", "is missing")
         room_id = canonical_id(given, "room_id")
@@ -142,7 +143,7 @@ class ChatRoutes:
         identity = self._authoriser.bearer(request.headers)
         content = decoded(await received(request))
         with of_body():
-            message = read_outgoing(content)
+            message = read_outgoing(both_spellings(content))
             room_id, user_id = canonical_id(message.room_id, "room_id"), canonical_id(message.user_id, "user_id")
             check_says_something(message)
         self._authoriser.check_room(identity, "chat", room_id)

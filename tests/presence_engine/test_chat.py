@@ -194,6 +194,7 @@ async def test_a_first_message_may_be_media_without_text(chat: ChatEngine) -> No
         ({"room_title": "VIP desk"}, "VIP desk", "VIP desk"),
         ({"customer_name": "", "room_title": "Personal", "leads_info": {"name": "Lead"}}, "Lead", "Personal"),
         ({"customer_name": "Ana", "leads_info": {"name": "Lead"}}, "Ana", "Personal"),
+        ({"room_title": "VIP", "leads_info": {"name": "Lead"}}, "VIP", "VIP"),
         ({"customer_name": "محمد 👩‍👩‍👧", "room_title": "VIP"}, "محمد 👩‍👩‍👧", "VIP"),
         ({"customer_name": ' "Bo\n\\" '}, ' "Bo\n\\" ', "Personal"),
     ],

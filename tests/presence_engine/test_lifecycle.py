@@ -423,7 +423,7 @@ async def test_a_server_that_disagrees_on_the_partitions_does_not_start(make_eng
     await make_engine(partitions=4)
     with pytest.raises(ConfigurationError) as caught:
         await make_engine(partitions=8)
-    assert str(caught.value) == "partitions is 8, but the data was written with 4"
+    assert str(caught.value) == "partitions (PRESENCE_PARTITIONS) is 8, but the data was written with 4"
 
 
 async def test_a_connection_that_redis_lost_is_restored_as_of_its_first_join(

@@ -13,7 +13,7 @@ import redis
 
 from presence_engine import EmbeddedServer
 from server import chat_messages
-from tests.client.driver import Client
+from tests.client.driver import Client, eventually
 from tests.server.chat_scene import (
     LEAD_FIELDS,
     MESSAGE_FIELDS,
@@ -306,3 +306,13 @@ def _keep_apart(server: RunningServer, client: Client, url: str, phone: str) -> 
     client.wait("room:left")
     assert [key for key in keys() - before if ":chat:" in key] == []
     assert told(client, room) == []
+
+
+def test_004_12_each_step_is_logged_though_nobody_listens(
+    server: RunningServer, phone: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        room = incoming(server, phone)["room_id"]
+        told = "[messageService] Emitting events: new_room_complete, new_message"
+        eventually(lambda: any(told in one and room in one for one in caplog.messages), "the announcement")
+    assert f"[roomService] New room created: room_id={room}, phone={phone}" in caplog.text

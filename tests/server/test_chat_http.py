@@ -157,6 +157,15 @@ def test_malformed_incoming_names_the_field_and_saves_nothing(server: RunningSer
     assert server.get("/rooms?limit=1")["data"]["total_count"] == before
 
 
+def test_an_agents_ids_may_be_spelled_either_way(server: RunningServer, phone: str) -> None:
+    """Section 1: clients may write `roomId` or `room_id`, `userId` or `user_id`."""
+    room = incoming(server, phone)["room_id"]
+    sent = server.post("/messages/send", {"roomId": room, "userId": "agent", "text": "hello"})
+    assert sent["message"]["user_id"] == "agent"
+    assert messages_of(server, room) == server.get("/messages", params={"roomId": room})
+    assert server.get("/messages", 400)["error"]["field"] == "room_id"
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

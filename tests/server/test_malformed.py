@@ -277,3 +277,14 @@ def test_a_handshake_with_a_bad_user_is_refused(server: RunningServer, auth: Any
     assert client.connected.startswith("44")
     assert "invalid_input" in client.connected
     client.close()
+
+
+def test_a_message_speaks_the_words_of_json(server: RunningServer, connect: Connect) -> None:
+    client = connect(server, auth={"userId": "u1"})
+    asked: list[tuple[str, Any, str]] = [
+        ("join_room", {"roomId": {}}, "roomId must be integer or number or string, got object"),
+        ("room:sync", {"roomId": "r", "seq": "1"}, "seq must be integer or null, got string"),
+        ("leave_room", {"roomId": "r", "everywhere": 1}, "everywhere must be boolean, got integer"),
+    ]
+    for event, payload, told in asked:
+        assert client.emit(event, payload)["error"]["message"] == told

@@ -28,11 +28,15 @@ def test_lists_of_rooms_show_only_what_the_token_opens(guarded: RunningServer, c
     assert live["total"] == 1
     everything = guarded.get("/api/chatrooms", headers=bearer("other"))
     assert everything["total"] == len(everything["rooms"]) >= 2
-    posted = guarded.http.post("/messages/incoming", json={"phone": new_phone()}, headers=bearer("other"))
+    for _ in range(2):
+        posted = guarded.http.post("/messages/incoming", json={"phone": new_phone()}, headers=bearer("other"))
     chat_room = posted.json()["room_id"]
     assert guarded.get("/rooms", headers=bearer(rooms=[]))["data"] == {"rooms": [], "total_count": 0}
-    seen = guarded.get("/rooms", headers=bearer("other"))["data"]
-    assert ([room["room_id"] for room in seen["rooms"]], seen["total_count"]) == ([chat_room], 1)
+    everything = guarded.get("/rooms?limit=1", headers=bearer("other"))["data"]
+    assert (len(everything["rooms"]), everything["total_count"]) == (1, 2)
+    for query in ("", "?limit=1"):
+        seen = guarded.get(f"/rooms{query}", headers=bearer(rooms=[chat_room]))["data"]
+        assert ([room["room_id"] for room in seen["rooms"]], seen["total_count"]) == ([chat_room], 1)
 
 
 def test_a_small_room_is_found_behind_larger_ones(guarded: RunningServer, connect: Connect) -> None:
