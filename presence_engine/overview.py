@@ -37,7 +37,7 @@ async def store_figures(engine: PresenceEngine) -> dict[str, int | str]:
     """Return figures of one server of the deployment; a figure it does not tell is 0.
 
     `server` (name and version), `uptimeS`, `clients`, `usedMemoryBytes`, `maxMemoryBytes` (0 = no limit),
-    `opsPerSecond`, `evictedKeys`, `keys` (of all databases). Raises StoreUnavailable.
+    `evictionPolicy`, `opsPerSecond`, `evictedKeys`, `keys` (of all databases). Raises StoreUnavailable.
     """
     facts = await engine.store.info(*_SECTIONS)
 
@@ -50,6 +50,7 @@ async def store_figures(engine: PresenceEngine) -> dict[str, int | str]:
         "clients": whole("connected_clients"),
         "usedMemoryBytes": whole("used_memory"),
         "maxMemoryBytes": whole("maxmemory"),
+        "evictionPolicy": facts.get("maxmemory_policy", ""),
         "opsPerSecond": whole("instantaneous_ops_per_sec"),
         "evictedKeys": whole("evicted_keys"),
         "keys": sum(_keys_of(value) for name, value in facts.items() if name.startswith("db") and name[2:].isdecimal()),

@@ -16,6 +16,7 @@ from presence_engine import (
     PresenceError,
     StoreUnavailable,
     audit,
+    store_figures,
 )
 from server import process
 from server.kept_up import kept_up
@@ -113,9 +114,15 @@ async def _who_answers(settings: Settings, url: str) -> str:
     try:
         await engine.start()
         try:
-            return await engine.server()
+            figures = await store_figures(engine)
         except StoreUnavailable:
             return "a part of the Cluster"
+        if figures["evictionPolicy"] not in {"", "noeviction"}:
+            log.warning(
+                "store: its maxmemory-policy is %s; use noeviction, or who is here may be forgotten when it is full",
+                figures["evictionPolicy"],
+            )
+        return str(figures["server"])
     finally:
         await engine.close()
 

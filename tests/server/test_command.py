@@ -119,16 +119,21 @@ def test_000_4_an_unreachable_redis_is_one_clear_line(run: Run, environ: dict[st
 
 
 def test_000_4_host_port_password_and_db_are_read(run: Run, new_store: StartStore, connect: Connect, room: str) -> None:
-    """000-4, 002-7, C15: the password is used and masked; a wrong one is one line; the database is the one named."""
+    """000-4, 002-7, C15: the password is used and masked; a wrong one is one line; the database is the one named.
+
+    T1.9: a store that would forget is warned about.
+    """
     store = new_store(port=0)
     port = store.url.rsplit(":", 1)[1].split("/")[0]
     with redis.Redis(port=int(port), db=3) as client:
         client.config_set("requirepass", PASSWORD)
+        client.config_set("maxmemory-policy", "allkeys-lru")
         try:
             parts = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": port, "REDIS_DB": "3"}
             command = run("serve", "--port", "0", REDIS_PASSWORD=PASSWORD, **parts).serving()
             assert PASSWORD not in command.output
             assert f"127.0.0.1:{port}" in command.output
+            assert "its maxmemory-policy is allkeys-lru; use noeviction" in command.output
             connect(command).join(room, "u1")
             assert command.users(room) == ["u1"]
             assert client.dbsize() > 0
@@ -140,6 +145,7 @@ def test_000_4_host_port_password_and_db_are_read(run: Run, new_store: StartStor
             assert command.exit_code() == 0
         finally:
             client.config_set("requirepass", "")
+            client.config_set("maxmemory-policy", "noeviction")
 
 
 @pytest.mark.parametrize(
