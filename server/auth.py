@@ -19,7 +19,8 @@ from server.sockets.session import Identity, Session
 
 Authorize = Callable[[Identity | None, str, str], bool]
 
-_LEEWAY_S: Final = 5
+# An issuer's clock may be so far ahead that its tokens are not valid yet.
+_AHEAD_S: Final = 5
 _MOST_NAMED: Final = 1000
 _ANOTHER_USER: Final = "this socket belongs to another user"
 
@@ -78,7 +79,9 @@ class Authoriser:
         key, algorithms = (secret, ["HS256"]) if secret is not None else (public_key or "", ["RS256", "ES256"])
         audience = self._settings.jwt_audience
         try:
-            return _identity(jwt.decode(token, key, algorithms, _CLAIMS, audience=audience, leeway=_LEEWAY_S))
+            identity = _identity(jwt.decode(token, key, algorithms, _CLAIMS, audience=audience, leeway=_AHEAD_S))
+            self.check_fresh(identity)
+            return identity
         except Exception:
             raise Refusal("unauthorized", "the token is not valid") from None
 
@@ -103,11 +106,7 @@ class Authoriser:
         return identity
 
     def check_fresh(self, identity: Identity | None) -> None:
-        if (
-            identity is not None
-            and identity.expires_at_s is not None
-            and time.time() > identity.expires_at_s + _LEEWAY_S
-        ):
+        if identity is not None and identity.expires_at_s is not None and time.time() >= identity.expires_at_s:
             raise Refusal("unauthorized", "the token has expired")
 
     def check_room(self, identity: Identity | None, action: str, room: str) -> None:

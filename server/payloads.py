@@ -172,10 +172,13 @@ def read(shape: type[T], payload: object) -> T:
 
 
 def both_spellings(payload: object) -> dict[str, Any]:
-    """Return the payload with its ids under either name. Raises InvalidInput naming `payload` when it is no object."""
+    """Return the payload with its ids under either name, without what is null.
+
+    Raises InvalidInput naming `payload` when it is no object.
+    """
     if not isinstance(payload, dict):
         raise InvalidInput("payload", "must be an object")
-    fields = dict(payload)
+    fields = {name: value for name, value in payload.items() if value is not None}
     for spelling, name in SPELLINGS.items():
         if spelling in fields:
             fields.setdefault(name, fields[spelling])

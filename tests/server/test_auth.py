@@ -12,7 +12,7 @@ from server.auth import Authoriser
 from server.refusals import Refusal
 from server.settings import Settings
 from server.sockets.session import Identity
-from tests.client.driver import Client, eventually
+from tests.client.driver import Client
 from tests.server.conftest import ADMIN_TOKEN, RunningServer, Serve
 from tests.server.tokens import OTHER_SECRET, SECRET, bearer, claims, forged, pair, token
 
@@ -113,7 +113,7 @@ def test_no_handshake_at_all_is_unauthorized(guarded: RunningServer, connect: Co
 @pytest.mark.parametrize(
     "given",
     [
-        token(key=OTHER_SECRET), token()[:-3], token() + "x", token(lives_s=-10), token(lives_s=-86400),
+        token(key=OTHER_SECRET), token()[:-3], token() + "x", token(lives_s=-1), token(lives_s=-86400),
         token(algorithm="HS384"), token(algorithm="HS512"), token(nbf=4_000_000_000), token(iat=4_000_000_000),
         token(user=""), token(user="x" * 129), token(user="a\nb"), token(rooms="*"), token(rooms=[1]), token(rooms={}),
         forged({"alg": "none"}, claims()), forged({"alg": "None"}, claims()), forged({"alg": "nOnE"}, claims(), b""),
@@ -306,13 +306,11 @@ def test_a_token_that_ends_is_told_then_ends_the_socket(serve: Serve, connect: C
 
 def test_an_expired_token_opens_nothing_while_the_grace_runs(serve: Serve, connect: Connect) -> None:
     server = serve(PRESENCE_JWT_SECRET=SECRET, PRESENCE_TOKEN_GRACE="60")
-    # Expired for the server, as its clock allows for 5 s.
-    client = connect(server, auth={"token": token("late", lives_s=-3)})
+    client = connect(server, auth={"token": token("late", lives_s=1)})
     client.join(ROOM)
     client.wait("error")
-    beat = {"roomId": ROOM}
-    eventually(lambda: not client.emit("room:heartbeat", beat)["ok"], "the end of the token", pause_s=0.2)
     for event, payload in [
+        ("room:heartbeat", {"roomId": ROOM}),
         ("join_room", {"roomId": ROOM}),
         ("room:users:get", {"roomId": ROOM}),
         ("room:update", {"roomId": ROOM, "username": "x"}),

@@ -18,7 +18,7 @@ OTHER_SECRET: Final = "another-secret-for-tests-" + "0123456789abcdef" * 3
 
 
 def claims(user: Any = "u1", *, lives_s: float = 600, **more: Any) -> dict[str, Any]:
-    return {"sub": user, "exp": int(time.time() + lives_s), **more}
+    return {"sub": user, "exp": time.time() + lives_s, **more}
 
 
 def token(user: Any = "u1", *, key: Any = SECRET, algorithm: str = "HS256", **more: Any) -> str:
