@@ -20,6 +20,7 @@ import uvicorn
 
 from presence_engine import EmbeddedServer
 from server.app import MAX_PACKET_BYTES, create_app
+from server.auth import Authorize, room_claim
 from server.settings import Settings
 from tests.client.driver import Client, Driver, eventually
 from tests.client.raw import RawClient
@@ -42,14 +43,17 @@ StartStore = Callable[..., EmbeddedServer]
 
 
 class RunningServer:
-    """A server on a free port of this process, with a thread and an event loop of its own."""
+    """A server on a free port of this process, with a thread and an event loop of its own.
 
-    def __init__(self, redis_url: str, **environ: str) -> None:
+    authorize: an application's own rule.
+    """
+
+    def __init__(self, redis_url: str, *, authorize: Authorize = room_claim, **environ: str) -> None:
         self.settings = Settings.from_environ({"REDIS_URL": redis_url, **environ})
         config = uvicorn.Config(
-            create_app(self.settings), host="127.0.0.1", port=0, log_config=None, access_log=False, loop="uvloop",
-            http="httptools", ws="websockets-sansio", ws_per_message_deflate=False, ws_max_size=MAX_PACKET_BYTES,
-            timeout_graceful_shutdown=1,
+            create_app(self.settings, authorize=authorize), host="127.0.0.1", port=0, log_config=None, access_log=False,
+            loop="uvloop", http="httptools", ws="websockets-sansio", ws_per_message_deflate=False,
+            ws_max_size=MAX_PACKET_BYTES, timeout_graceful_shutdown=1,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="server", daemon=True)
@@ -185,8 +189,9 @@ def serve(store: EmbeddedServer, driver: Driver) -> Iterator[Serve]:
     """Start a server of the module's own: `serve(PRESENCE_TTL="1")`, or on another Redis: `serve(url, …)`."""
     started: list[RunningServer] = []
 
-    def start(url: str | None = None, **environ: str) -> RunningServer:
-        server = RunningServer(url or store.url, **{"PRESENCE_ADMIN_TOKEN": ADMIN_TOKEN, **environ})
+    def start(url: str | None = None, authorize: Authorize = room_claim, **environ: str) -> RunningServer:
+        environ = {"PRESENCE_ADMIN_TOKEN": ADMIN_TOKEN, **environ}
+        server = RunningServer(url or store.url, authorize=authorize, **environ)
         started.append(server)
         return server.start()
 

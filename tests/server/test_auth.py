@@ -11,7 +11,6 @@ from server import auth
 from server.auth import Authoriser
 from server.refusals import Refusal
 from server.settings import Settings
-from server.sockets.session import Identity
 from tests.client.driver import Client
 from tests.server.conftest import ADMIN_TOKEN, RunningServer, Serve
 from tests.server.tokens import OTHER_SECRET, SECRET, bearer, claims, forged, pair, token
@@ -376,20 +375,3 @@ def test_data_and_reasons_reach_members_only(guarded: RunningServer, connect: Co
     seen = str([(one.name, one.body) for one in watcher.seen])
     assert "shibboleth" not in seen
     assert "reason" not in seen
-
-
-def test_an_applications_own_rule_decides_instead() -> None:
-    """`authorize(identity, action, room)` in place of the `rooms` claim."""
-    asked: list[tuple[str | None, str, str]] = []
-
-    def rule(identity: Identity | None, action: str, room: str) -> bool:
-        asked.append((identity.user if identity else None, action, room))
-        return action == "read"
-
-    authoriser = Authoriser(Settings.from_environ({"PRESENCE_JWT_SECRET": SECRET}), rule)
-    identity = authoriser.bearer({"authorization": f"Bearer {token('u1', rooms=[])}"})
-    authoriser.check_room(identity, "read", "r")
-    with pytest.raises(Refusal) as caught:
-        authoriser.check_room(identity, "list", "r")
-    assert caught.value.code == "forbidden"
-    assert asked == [("u1", "read", "r"), ("u1", "list", "r")]
