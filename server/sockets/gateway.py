@@ -7,6 +7,7 @@ from typing import Any
 
 import socketio
 
+from server import wire
 from server.auth import check_sender
 from server.metrics import EVENTS, REFUSALS, SOCKETS
 from server.refusals import Refusal, refusal_of
@@ -109,8 +110,9 @@ class Gateway(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socketio
         """The `error` event, for clients that pass no callback."""
         body = refusal.event(event)
         room = payload.get("roomId", payload.get("room_id")) if isinstance(payload, dict) else None
-        if isinstance(room, (str, int)) and not isinstance(room, bool):
-            body["roomId"] = room
+        given = wire.echo(room) if isinstance(room, float) else room
+        if isinstance(given, (str, int)) and not isinstance(given, bool):
+            body["roomId"] = given
         try:
             await self.server.tell(session, "error", body)
         except Exception:

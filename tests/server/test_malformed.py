@@ -216,6 +216,20 @@ def test_json_at_its_edges_is_answered(raw: RawClient, payload: str, field: str 
     assert raw.emit('["user:logout"]')["ok"] is True
 
 
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [("15.0", "15"), ("15", "15"), ('"15"', '"15"'), ("-1e3", "-1000"), ("1.5", None), ("NaN", None), ("1e400", None),
+     ("true", None)],
+)  # fmt: skip
+@pytest.mark.parametrize("field", ["roomId", "room_id"])
+def test_t3_11_an_error_names_the_room_as_answers_do(raw: RawClient, field: str, given: str, shown: str | None) -> None:
+    """T3.11, section 2: `error` carries `roomId`, 15.0 as the integer 15; what can be no room's id is left out."""
+    raw.send(f'42["room:update",{{"{field}":{given}}}]')
+    frame = raw.until('42["error",')
+    assert '"event":"room:update"' in frame
+    assert frame.endswith('"event":"room:update"}]' if shown is None else f',"roomId":{shown}}}]')
+
+
 def test_half_a_surrogate_pair_as_an_event_name(raw: RawClient) -> None:
     assert raw.emit('["\\ud800",{}]')["error"]["code"] == "not_found"
     assert any(frame.startswith('42["error"') and "not_found" in frame for frame in raw.frames), raw.frames
