@@ -1,14 +1,17 @@
 """`GET /api/analytics/removals`: how many left, by day and reason."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
 
 import pytest
 
+from presence_engine import PresenceEngine
 from tests.client.driver import Client, eventually
 from tests.server.conftest import ADMIN_TOKEN, RunningServer, Serve, StartStore
 
 Connect = Callable[..., Client]
+DAY_MS: Final = 86_400_000
 BEARER = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
 
 
@@ -53,6 +56,24 @@ def test_days_are_bounded(server: RunningServer, query: str, status: int) -> Non
     answer = server.get(f"/api/analytics/removals{query}", status, headers=BEARER)
     if status == 400:
         assert (answer["error"]["code"], answer["error"]["field"]) == ("invalid_input", "days")
+
+
+async def test_a_week_is_told_when_nobody_says_how_many_days(new_store: StartStore, serve: Serve) -> None:
+    """003-12: `days` is 7 by default, today included."""
+    url = new_store().url
+    async with PresenceEngine(url) as engine:
+        # Tomorrow too, for a test that midnight interrupts.
+        for age in range(-1, 9):
+            at_ms = engine.now_ms() - age * DAY_MS
+            await engine.join("r", "u", "c", now_ms=at_ms)
+            await engine.leave("r", "u", "c", now_ms=at_ms)
+    before = datetime.now(UTC).date()
+    server = serve(url)
+    found = [date.fromisoformat(day) for day in removals(server)]
+    today = found[-1]
+    assert before <= today <= datetime.now(UTC).date()
+    assert found == [today - timedelta(days=age) for age in range(6, -1, -1)]
+    assert removals(server, "?days=1") == {today.isoformat(): {"left": 1}}
 
 
 def test_it_is_for_admins(server: RunningServer) -> None:
