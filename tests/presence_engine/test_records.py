@@ -167,3 +167,15 @@ async def test_status_and_last_activity(make_engine: MakeEngine, clock: Clock) -
     await engine.join("r", "u", "c", now_ms=now)
     member = only(await engine.list("r", now_ms=now))
     assert (member.status, member.connections, member.joined_at_ms) == ("online", 1, joined)
+
+
+@pytest.mark.parametrize(("ttl_ms", "exact_to_ms"), [(5000, 50), (6_000_000, 60_000), (21_600_000, 120_000)])
+async def test_last_activity_is_exact_to_a_hundredth_of_the_life_and_to_two_minutes(
+    make_engine: MakeEngine, clock: Clock, ttl_ms: int, exact_to_ms: int
+) -> None:
+    """003-3: a beat that would move it by no more than that writes nothing."""
+    engine, joined = await make_engine(ttl_ms=ttl_ms), clock.now_ms
+    await engine.join("r", "u", "c", now_ms=joined)
+    for now, shown in ((joined + exact_to_ms, joined), (joined + exact_to_ms + 1, joined + exact_to_ms + 1)):
+        await engine.heartbeat("r", "u", "c", now_ms=now)
+        assert only(await engine.list("r", now_ms=now)).last_active_at_ms == shown

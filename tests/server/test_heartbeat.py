@@ -37,6 +37,24 @@ def test_003_3_case_1_beat_is_acknowledged_twice(
     assert client.wait("room:heartbeat:ack") == expected
 
 
+def test_003_3_beats_move_last_active_at_exact_to_a_hundredth_of_the_life(
+    serve: Serve, connect: Connect, room: str
+) -> None:
+    """003-3: `joinedAt` stays; what is shown of the last activity is at most 1 % of the TTL older than the beat."""
+    server = serve(PRESENCE_TTL="5", PRESENCE_RATE_LIMIT="10000/10000")
+    client = connect(server)
+    (joined,) = client.join(room, "u1")["users"]
+    shown: set[int] = set()
+    # Three moves: whoever shows less than it should is caught by then.
+    while len(shown) < 4:
+        beat_at = client.emit("room:heartbeat", {"roomId": room})["timestamp"]
+        (member,) = server.participants(room, view="full")["users"]
+        assert 0 <= beat_at - member["lastActiveAt"] <= 50
+        assert client.emit("room:users:get", {"roomId": room})["users"] == [member]
+        assert member["joinedAt"] == joined["joinedAt"]
+        shown.add(member["lastActiveAt"])
+
+
 def test_t3_4_beats_are_not_broadcast(server: RunningServer, connect: Connect, room: str) -> None:
     """T3.4: a flood of beats tells the others nothing and moves no position."""
     beats, sees = connect(server), connect(server)
