@@ -113,8 +113,20 @@ def test_count_counts_and_rooms(server: RunningServer, connect: Connect, room: s
         (a, 2),
         (b, 1),
     ]
-    assert all(isinstance(one["joinedAt"], int) for one in where["rooms"])
     assert server.get("/api/users/nobody/rooms") == {"userId": "nobody", "rooms": []}
+
+
+def test_the_rooms_of_a_user_tell_since_when(server: RunningServer, connect: Connect, room: str) -> None:
+    """T3.3: `joinedAt` is that of the first join's answer, in each room its own, whatever tabs came later."""
+    user, one, two = f"user-{room}", connect(server), connect(server)
+    since = [
+        {"roomId": name, "connections": 1, "joinedAt": one.join(name, user)["users"][0]["joinedAt"]}
+        for name in (f"{room}-a", f"{room}-b")
+    ]
+    assert server.get(f"/api/users/{user}/rooms") == {"userId": user, "rooms": since}
+    two.join(f"{room}-a", user)
+    since[0]["connections"] = 2
+    assert server.get(f"/api/users/{user}/rooms")["rooms"] == since
 
 
 def test_without_an_index_nobody_is_told_that_a_user_is_nowhere(serve: Serve, connect: Connect, room: str) -> None:
@@ -264,10 +276,19 @@ def test_an_empty_room_id_is_no_room(server: RunningServer) -> None:
     assert server.http.get("/api/chatroom//participants").status_code in {400, 404}
 
 
-def test_a_method_that_a_path_does_not_take(server: RunningServer) -> None:
-    response = server.http.delete("/api/chatroom/r/participants")
-    assert response.json()["success"] is False
-    assert response.status_code in {404, 405}
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("DELETE", "/api/chatroom/r/participants"), ("GET", "/api/chatroom/r/kick"), ("PUT", "/api/chatrooms/counts"),
+     ("POST", "/rooms"), ("GET", "/messages/incoming"), ("POST", "/healthz")],
+)  # fmt: skip
+def test_a_method_that_a_path_does_not_take(server: RunningServer, method: str, path: str) -> None:
+    """Section 2: the contract knows no 405."""
+    response = server.http.request(method, path)
+    assert response.status_code == 404
+    assert response.json() == {
+        "success": False,
+        "error": {"code": "not_found", "message": "this address does not take that method", "retryable": False},
+    }
 
 
 def test_health_readiness_and_figures(server: RunningServer, connect: Connect, room: str) -> None:
