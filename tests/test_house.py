@@ -178,3 +178,60 @@ def test_nothing_asks_redis_for_all_its_keys() -> None:
         if isinstance(node, ast.Attribute) and node.attr in {"scan_iter", "scan", "hscan_iter", "flushall", "flushdb"}
     ]
     assert found + calls == []
+
+
+# What python-socketio knows of rooms: who is in them in this process. Presence is in Redis, so only the transport,
+# which sends to one socket by the room that has its name, may ask. `leave_room` is also an event: a text, no attribute.
+ROOMS_OF_SOCKET_IO = {"enter_room", "leave_room", "close_room", "get_participants", "get_rooms", "basic_enter_room",
+                      "basic_leave_room", "basic_close_room"}  # fmt: skip
+# Of python-socketio's classes; a manager that speaks to other servers by itself would be a second feed.
+TAKEN_OF_SOCKET_IO = {"ASGIApp", "AsyncManager", "AsyncNamespace", "AsyncServer", "exceptions"}
+TRANSPORT = "server/sockets/transport.py"
+
+
+def _said_of(node: ast.expr) -> str:
+    """The last name of what an attribute or a method is taken from: `sockets` for `self._sockets.emit`."""
+    return ast.unparse(node).rpartition(".")[2].lstrip("_")
+
+
+def asks_socket_io(node: ast.AST) -> bool:
+    """Whether this part of the code knows, or asks python-socketio, who is in a room."""
+    if isinstance(node, ast.Attribute):
+        match _said_of(node.value):
+            case "sockets" | "server" | "manager" if node.attr == "rooms":
+                return True
+            case "socketio":
+                return node.attr not in TAKEN_OF_SOCKET_IO
+        return node.attr in ROOMS_OF_SOCKET_IO
+    if isinstance(node, ast.ImportFrom):
+        return (node.module or "").split(".")[0] == "socketio"
+    # Also by way of getattr; only `leave_room` is a word of the wire.
+    return isinstance(node, ast.Constant) and node.value in ROOMS_OF_SOCKET_IO - {"leave_room"}
+
+
+@pytest.mark.parametrize("path", [path for path in PRODUCT if name(path) != TRANSPORT], ids=name)
+def test_000_10_nobody_asks_socket_io_who_is_in_a_room(path: Path) -> None:
+    """000-6, 000-10, 001-3: no fallback to its rooms, which are this process's memory and end with it."""
+    assert [node.lineno for node in ast.walk(tree(path)) if asks_socket_io(node)] == []  # type: ignore[attr-defined]
+
+
+def emits(path: Path) -> list[ast.Call]:
+    """Calls of python-socketio's own sending, which takes a room's name, or no name for everybody."""
+    calls = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Call)]
+    return [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "emit"]
+
+
+def test_000_6_python_socketio_is_given_one_socket_at_a_time() -> None:
+    """000-6: what more than one socket gets goes through `send_many`, to sessions that heard of it from Redis."""
+    assert [name(path) for path in SERVER if emits(path)] == [TRANSPORT]
+    for call in emits(ROOT / TRANSPORT):
+        to = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}.get("to")
+        assert to in {"session.sid", "sid"}, f"line {call.lineno}"
+
+
+def test_000_10_the_transport_asks_for_one_name_only() -> None:
+    """`LocalManager.emit` looks up the sockets of a room; python-socketio gives each socket one of its own."""
+    asking = [node for node in ast.walk(tree(ROOT / TRANSPORT)) if asks_socket_io(node)]
+    # Packets are what it is made to send.
+    asked = [node for node in asking if ast.unparse(node) != "from socketio import packet"]
+    assert sorted(getattr(node, "attr", "") for node in asked) == ["get_participants", "rooms"]
