@@ -68,6 +68,28 @@ async def test_every_handler_is_described_and_nothing_else(built: PresenceServer
         assert set(gateway._handlers) == set(FROM_CLIENTS)
 
 
+def test_events_have_the_names_of_the_contract() -> None:
+    """C12, C19: clients that others wrote rely on each; a name that is changed everywhere at once is still a break."""
+    relayed = "phase-change label-update vote-submission typing"
+    from_clients = (
+        "join_room leave_room room:heartbeat room:update room:sync room:users:get room:watch room:unwatch room:join "
+        "room:leave room:read user:logout auth:refresh join-retro-room leave-retro-room request-retro-state "
+        "item-position-update grouping-update vote-update request-user-votes request-voting-result action-item-added "
+        f"action-item-updated action-item-deleted {relayed}"
+    )
+    to_clients = (
+        "room:joined room:mode room:left room:diff room:count room:heartbeat:ack room:force-leave server:restarting "
+        "error room:new_message new_message new_room_complete new_room new_room_with_message room:unread"
+    )
+    to_boards = (
+        "retro-state item-position-update grouping-update vote-update user-votes initial-voting-result "
+        f"action-items-update {relayed}"
+    )
+    assert set(FROM_CLIENTS) == set(from_clients.split())
+    assert set(TO_CLIENTS) - {name for name in TO_CLIENTS if "{" in name} == set(to_clients.split())
+    assert {name.partition(":{")[0] for name in TO_CLIENTS if "{" in name} == set(to_boards.split())
+
+
 def test_every_event_that_is_sent_by_name_is_described() -> None:
     """Names written in calls that send; those put together at run time are checked where they arrive."""
     sent = {name for path in SERVER.rglob("*.py") for name in _sent(ast.parse(path.read_text("utf-8")))}
