@@ -27,7 +27,10 @@ Faultless = Callable[..., Awaitable[None]]
 async def test_kill_minus_nine_of_one_of_two_servers(
     store: EmbeddedServer, launch: Launch, tab: Opened, room: str, faultless: Faultless, table: Table
 ) -> None:
-    """001-1, C6, C7: the dead server's users are gone within lease + 1 s; who has a tab on both is never mentioned."""
+    """001-1, C6, C7: the dead server's users are gone within lease + 1 s; who has a tab on both is never mentioned.
+
+    001-9: no `disconnect` of theirs was ever handled.
+    """
     here = launch(store.url, PRESENCE_LEASE=str(LEASE_S))
     there = launch(store.url, PRESENCE_LEASE=str(LEASE_S))
     observer = await tab(here.url, "observer")

@@ -209,7 +209,7 @@ async def test_without_the_index_no_user_key_is_written(lua: Lua) -> None:
 
 
 async def test_every_key_outlives_the_newest_deadline(lua: Lua) -> None:
-    """C2: a Redis that nobody sweeps empties by itself."""
+    """C2, 001-3: nothing is without an end, and a Redis that nobody sweeps empties by itself."""
     for _ in range(10):
         await lua.join()
         expiries = await lua.expiries()

@@ -255,6 +255,7 @@ def test_all_keys_of_a_board_lie_in_one_partition() -> None:
 
 
 async def test_no_part_is_left_without_an_end(board: BoardEngine, redis: Redis, keys_left: Any) -> None:
+    """002-2: 24 hours, all of it."""
     await test_002_6_the_state_is_the_documents(board, Clock())
     assert [key for key in await keys_left() if key.startswith("r:")] == [
         f"r:{part}" for part in ("actions", "grouping", "meta", "positions", "votes")

@@ -372,7 +372,7 @@ async def test_redis_out_of_reach_is_said(prefix: str, tmp_path: object) -> None
 
 
 async def test_presence_keys_are_never_written(chat: ChatEngine, keys_left: Callable[[], object]) -> None:
-    """000-3, C14."""
+    """000-3, 001-12, C14."""
     room_id = (await chat.post(incoming(wa_message_id="1"))).room_id
     await chat.read(room_id)
     left = await keys_left()  # type: ignore[misc]

@@ -59,16 +59,19 @@ async def test_processes_that_share_a_node_share_its_connections(make_engine: Ma
 
 
 async def test_a_visit(a: PresenceEngine, keys_left: KeysLeft) -> None:
-    """000-2, 003-7."""
+    """000-2, 003-7; 003-2: store, refresh, remove, list, count, is active."""
     joined = await a.join("r", "u1", "c", username="migxtes4")
     assert isinstance(joined, Joined)
     assert (joined.rejoined, joined.position.seq, joined.position.count) == (False, 1, 1)
     assert isinstance(await a.heartbeat("r", "u1", "c"), Beat)
+    assert await users(a) == ["u1"]
+    assert [one.room for one in await a.where("u1")] == ["r"]
     left = await a.leave("r", "u1", "c")
     assert isinstance(left, Left)
     assert (left.stays, left.position.count, left.position.seq) == (False, 0, 2)
     assert await a.leave("r", "u1", "c") == Absent()
     assert await users(a) == []
+    assert await a.where("u1") == []
     assert await keys_left() == []
 
 

@@ -81,7 +81,7 @@ def test_004_7_t4_1_fifty_first_messages_over_two_servers_make_one_room(
 def test_004_3_004_4_order_of_events_and_identical_payloads(
     server: RunningServer, connect: Connect, phone: str
 ) -> None:
-    """004-1, 004-3, 004-4: room:new_message to those who opened the room, then new_message to all, both the same."""
+    """C23, 004-1, 004-3, 004-4: room:new_message to those who opened the room, then new_message to all, the same."""
     witness = connect(server)
     room = post_past_servers(server.settings.redis_url or "", phone).room_id
     # What is told late would be heard by those who come now.
@@ -183,6 +183,7 @@ def json_as_javascript(value: Any) -> Any:
 def test_t4_3_a_first_message_of_any_kind_announces_the_room(
     server: RunningServer, connect: Connect, phone: str, media: dict[str, Any]
 ) -> None:
+    """C19: by `new_room_complete` alone; the old names are behind a flag."""
     client = connect(server)
     room = incoming(server, phone, None, **media)["room_id"]
     complete = client.wait("new_room_complete", lambda body: body["room_id"] == room)
@@ -250,6 +251,7 @@ def test_004_7_participants_of_a_room_that_an_agent_opened(
 
 
 def test_004_6_004_8_legacy_events_in_their_order(serve: Serve, connect: Connect, phone: str) -> None:
+    """C19: behind a flag, beside the event that takes their place."""
     server = serve(CHAT_LEGACY_EVENTS="true")
     client = connect(server)
     room = incoming(server, phone, "hi", customer_name="Ana")["room_id"]
@@ -274,7 +276,7 @@ def test_004_6_004_8_legacy_events_in_their_order(serve: Serve, connect: Connect
 
 
 def test_tc14_chat_writes_no_presence_and_presence_no_chat(short_dir: Path, connect: Connect, phone: str) -> None:
-    """C14: separate keys and events."""
+    """C14, 000-10, 001-12: separate keys and events."""
     with EmbeddedServer(short_dir / "separate", persistent=False) as store:
         server = RunningServer(store.url).start()
         try:

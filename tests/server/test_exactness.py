@@ -14,7 +14,10 @@ Connect = Callable[..., Client]
 def test_000_11_count_is_the_number_of_users_at_every_moment_around_an_expiry(
     serve: Serve, connect: Connect, room: str
 ) -> None:
-    """000-8, 000-11, T0.5, T1.2: no expired user is listed past its deadline, swept or not, and no count lies."""
+    """000-8, 000-11, T0.5, T1.2: no expired user is listed past its deadline, swept or not, and no count lies.
+
+    003-10: the deadline is the truth, the sweeper a safety net.
+    """
     server = serve(PRESENCE_TTL="0.8", PRESENCE_SWEEP_INTERVAL="30")
     clients = [connect(server, auth={"userId": f"u{at}"}) for at in range(6)]
     for at, client in enumerate(clients):

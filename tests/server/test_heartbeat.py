@@ -26,7 +26,7 @@ def mortal(serve: Serve) -> RunningServer:
 def test_003_3_case_1_beat_is_acknowledged_twice(
     server: RunningServer, connect: Connect, room: str, transport: str
 ) -> None:
-    """003-3, 3.1 case 1: ack `{ok, timestamp, ttl}` and `room:heartbeat:ack`; Redis' time, ttl in ms."""
+    """C8, 003-3, 3.1 case 1: ack `{ok, timestamp, ttl}` and `room:heartbeat:ack`; Redis' time, ttl in ms."""
     client = connect(server, transports=[transport])
     joined = client.join(room, "u1")
     answer = client.emit("room:heartbeat", {"roomId": room, "userId": "u1", "timestamp": 5})
@@ -85,7 +85,7 @@ def test_003_11_beats_keep_alive_and_their_end_does_not(mortal: RunningServer, c
 def test_case_2_a_beat_after_a_reconnect_adopts_the_place_in_grace(
     server: RunningServer, connect: Connect, room: str
 ) -> None:
-    """3.1 case 2: `adopted: true`, the socket is back in the room, its diffs too, and nobody is told."""
+    """C8, 3.1 case 2: `adopted: true`, the socket is back in the room, its diffs too, and nobody is told."""
     client, other = connect(server), connect(server)
     other.join(room, "other")
     client.join(room, "u1")
@@ -117,7 +117,7 @@ def test_case_2_beside_a_live_tab_the_beat_adds_itself(server: RunningServer, co
 def test_t1_7_case_3_expired_gets_one_force_leave_after_the_ack(
     mortal: RunningServer, connect: Connect, room: str
 ) -> None:
-    """T1.1, T1.7, 3.1 case 3: the negative ack comes first, one force-leave a socket and room, then only acks."""
+    """C8, T1.1, T1.7, 3.1 case 3: the negative ack comes first, one force-leave a socket and room, then only acks."""
     client = connect(mortal, auth={"userId": "u1"})
     other = f"{room}-other"
     client.join(other)
@@ -193,7 +193,7 @@ def force_left(client: Client) -> list[Seen]:
 def test_003_6_expiry_force_leaves_with_the_exact_texts_and_closes(
     mortal: RunningServer, connect: Connect, room: str
 ) -> None:
-    """003-5, 003-6, 001-7, 001-10, T3.10: reason, message, popup, timestamp; then the connection is closed."""
+    """C9, 003-5, 003-6, 001-7, 001-10, T3.10: reason, message, popup, timestamp; then the connection is closed."""
     client, watcher = connect(mortal), connect(mortal)
     watcher.join(room, "watcher")
     client.join(room, 15, username="Fifteen")
@@ -250,11 +250,17 @@ def test_c10_force_disconnect_always_and_never(
 
 
 def test_c4_the_sweeper_wakes_for_a_near_deadline(serve: Serve, connect: Connect, room: str) -> None:
-    """C4: with the default interval of 30 s, a life of 0.5 s still ends with its popup soon, while nobody asks."""
-    server = serve(PRESENCE_TTL="0.5")
-    client = connect(server)
-    client.join(room, "u1")
-    assert client.wait("room:force-leave", timeout_s=5)["reason"] == "inactivity_timeout"
+    """C4: with the default interval of 30 s, a life of 0.5 s still ends with its popup soon, while nobody asks.
+
+    T3.1: rooms where nobody lives any more, ids of every kind, sockets of every namespace.
+    """
+    server = serve(PRESENCE_TTL="0.5", PRESENCE_NAMESPACES="/,/chat")
+    clients = {user: connect(server, path) for user, path in (("u1", ""), (15, ""), ("*:{x}", "/chat"), (16, "/chat"))}
+    for user, client in clients.items():
+        client.join(f"{room}:{user}", user)
+    for user, client in clients.items():
+        told = client.wait("room:force-leave", timeout_s=5)
+        assert (told["roomId"], told["userId"], told["reason"]) == (f"{room}:{user}", user, "inactivity_timeout")
 
 
 def test_room_policy_rules_a_room(serve: Serve, connect: Connect, room: str, tmp_path: Any) -> None:
@@ -274,7 +280,7 @@ def test_room_policy_rules_a_room(serve: Serve, connect: Connect, room: str, tmp
 
 
 def test_c11_a_ping_timeout_has_its_own_grace(serve: Serve, room: str) -> None:
-    """C11, `PRESENCE_GRACE_PING_TIMEOUT`: silence is treated gentler than a closed connection."""
+    """C11, 003-10, `PRESENCE_GRACE_PING_TIMEOUT`: silence is treated gentler than a closed connection."""
     server = serve(
         PRESENCE_PING_INTERVAL="0.5", PRESENCE_PING_TIMEOUT="0.5",
         PRESENCE_GRACE="0.3", PRESENCE_GRACE_PING_TIMEOUT="1.5",

@@ -20,7 +20,7 @@ BODY = {
 def test_003_4_join_answers_ack_and_event_with_the_room(
     server: RunningServer, connect: Connect, room: str, transport: str
 ) -> None:
-    """000-5, 003-4: the member is stored at once; ack and `room:joined` say the same."""
+    """000-5, 001-4, 003-4: the member is stored at once; ack and `room:joined` say the same."""
     client = connect(server, transports=[transport])
     answer = client.join(room, "u1", username="migxtes4", data={"role": "host"})
     assert set(answer) == BODY | {"ok"}
@@ -50,7 +50,7 @@ def test_t3_3_joining_again_keeps_joined_at_and_takes_the_new_name(
 
 
 def test_join_spellings_and_a_missing_username(server: RunningServer, connect: Connect, room: str) -> None:
-    """`room_id`/`user_id` are taken too; a missing name is the id as text; `data` is `{}` when none was given."""
+    """C22: `room_id`/`user_id` are taken too; a missing name is the id as text; `data` is `{}` when none was given."""
     client = connect(server)
     answer = client.emit("join_room", {"room_id": room, "user_id": 7})
     assert (answer["roomId"], answer["userId"]) == (room, 7)
@@ -61,7 +61,7 @@ def test_join_spellings_and_a_missing_username(server: RunningServer, connect: C
 
 
 def test_t3_11_echo_of_ids_as_each_socket_gave_them(server: RunningServer, connect: Connect) -> None:
-    """15, 15.0 and "15" are one room; every socket is answered in its own spelling."""
+    """C21: 15, 15.0 and "15" are one room; every socket is answered in its own spelling."""
     text, number = connect(server), connect(server)
     assert text.join("1500", "u1")["roomId"] == "1500"
     joined = number.join(1500, 99)

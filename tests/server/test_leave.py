@@ -126,7 +126,7 @@ def test_t0_2_a_late_end_of_the_old_socket_removes_nobody(brief: RunningServer, 
 
 
 def test_t0_3_all_rooms_of_a_socket_are_cleaned(brief: RunningServer, connect: Connect, room: str) -> None:
-    """T0.3, T1.8: not only the current one."""
+    """T0.3, T1.8, 001-9: not only the current one."""
     client = connect(brief)
     rooms = [f"{room}-{number}" for number in range(12)]
     for name in rooms:

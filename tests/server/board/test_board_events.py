@@ -338,15 +338,20 @@ def test_the_state_over_http(server: RunningServer, sit: Sit, board: str) -> Non
 
 
 def test_002_10_the_keys_are_where_one_looks_for_them(server: RunningServer, sit: Sit, store: Any) -> None:
-    one = sit(server, "u1", "key-test")
+    """C24: whoever only looks is a participant, and in none of them."""
+    one, looks = sit(server, "u1", "key-test"), sit(server, "only-looks", "key-test")
     fill(one)
+    looks.do("request-retro-state")
+    assert participants(server, "key-test") == ["u1", "only-looks"]
     with redis.Redis.from_url(store.url, decode_responses=True) as client:
-        found = sorted(key.rpartition(":")[2] for key in client.scan_iter("retro:room:state:*key-test*"))
-    assert found == ["actions", "grouping", "meta", "positions", "votes"]
+        kept = {key.rpartition(":")[2]: client.hgetall(key) for key in client.scan_iter("retro:room:state:*key-test*")}
+    assert sorted(kept) == ["actions", "grouping", "meta", "positions", "votes"]
+    assert "u1" in str(kept)
+    assert "only-looks" not in str(kept)
 
 
 def test_what_everybody_is_told_is_what_is_stored(server: RunningServer, serve: Serve, sit: Sit) -> None:
-    """Two servers, every kind of change by each; everybody's picture is the store's."""
+    """002-2: two servers, every kind of change by each; everybody's picture is the store's."""
     far = serve()
     seats: list[Seat] = [sit(server, "u1"), sit(far, "u2"), sit(server, "u3", handshake=True)]
     for number, seat in enumerate(seats):

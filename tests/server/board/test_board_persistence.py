@@ -97,7 +97,7 @@ def test_002_8_scenario_2_several_tabs_at_once(server: RunningServer, serve: Ser
 def test_002_8_scenario_3_restart_on_the_embedded_store(
     run: Run, sit: Sit, short_dir: Path, board: str, kind: signal.Signals
 ) -> None:
-    """Also kill -9: whatever was acknowledged is there, byte for byte; participants are presence and gone."""
+    """Also kill -9: whatever was acknowledged is there, byte for byte; C24: participants are presence, and gone."""
     environ = {"PRESENCE_DATA_DIR": str(short_dir / uuid4().hex[:8]), "PRESENCE_NODE_NAME": "n1"}
     first = run(**environ)
     one = sit(first, "u1")
@@ -136,7 +136,7 @@ def test_002_8_scenario_3_restart_of_one_of_two_servers(
 
 
 def test_002_4_all_parts_end_together_and_only_by_time(serve: Serve, sit: Sit, store: EmbeddedServer) -> None:
-    """T2.9, C17: every change and every join sets one end for all parts; reading sets none."""
+    """T2.9, C17, 002-10: every change and every join sets one end for all parts; reading sets none."""
     server = serve(BOARD_TTL="3")
     one = sit(server, "u1")
     fill(one)
@@ -213,7 +213,7 @@ def test_a_server_that_lost_its_feed_catches_up(
 
 
 def test_redis_out_of_reach_is_unavailable_and_nothing_is_lost(serve: Serve, sit: Sit, new_store: Any) -> None:
-    """C16: an error that says to try again, within 2 s; when Redis is back, so is the board."""
+    """C16, 002-2: an error that says to try again, within 2 s; when Redis is back, so is the board."""
     store = new_store()
     server = serve(store.url)
     one = sit(server)
