@@ -6,7 +6,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := run
-.PHONY: run test lint types test-js test-cluster test-py bench nightly clean
+.PHONY: run test lint types test-js test-fast test-cluster test-slow bench nightly clean
 
 PYTHON ?= python3
 NPM ?= npm
@@ -24,6 +24,7 @@ export npm_config_update_notifier := false
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
 export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD := 1
 
+SLOW := slow or faults or browser or cluster
 JS_TESTS = $(shell find tests -name '*.test.mjs' -o -name '*.test.js' 2>/dev/null)
 
 # Tests get a home and a temporary folder of their own: browsers and servers write to both. The temporary one is
@@ -38,7 +39,7 @@ endef
 run: .venv/.installed-run
 	@exec $(BIN)/presence-engine serve $(ARGS)
 
-test: lint types test-js test-cluster test-py
+test: lint types test-js test-fast test-cluster test-slow
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .
@@ -50,8 +51,12 @@ types: .venv/.installed-dev
 test-js: .venv/.installed-dev node_modules/.installed
 	$(if $(JS_TESTS),$(sandboxed) PATH="$(CURDIR)/$(BIN):$$PATH" $(NODE) --test $(JS_TESTS),@echo "No JavaScript tests yet.")
 
-test-py: .venv/.installed-dev node_modules/.installed
-	$(sandboxed) $(BIN)/python -m pytest $(ARGS)
+test-fast: .venv/.installed-dev node_modules/.installed
+	$(sandboxed) $(BIN)/python -m pytest -m "not nightly and not ($(SLOW))" $(ARGS)
+
+# Browsers, processes that are killed, outages in real time: they wait more than they work.
+test-slow: .venv/.installed-dev node_modules/.installed
+	$(sandboxed) $(BIN)/python -m pytest -m "not nightly and ($(SLOW))" $(ARGS)
 
 # The scripts and the library once more, on a cluster of three nodes.
 test-cluster: .venv/.installed-dev
