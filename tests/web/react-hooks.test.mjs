@@ -132,6 +132,18 @@ test('useRoomPresence: StrictMode joins once, shows the room live, leaves once',
   assert.deepEqual([socket.of('join_room').length, socket.of('leave_room').length, socket.listenerCount], [1, 1, 0]);
 });
 
+test('useRoomPresence: what changes while the line is down is told when it is back', { skip }, async (t) => {
+  const { socket } = roomSocket('u1');
+  socket.answers['room:sync'] = ({ seq, epoch }) => ({ ok: true, sync: 'diffs', epoch, seq, diffs: [] });
+  const useIt = ({ name }) => hooks.useRoomPresence('r', { userId: 'u1', username: name });
+  const { act, rerender } = await render(t, socket, useIt, { name: 'Ada' });
+  await act(() => socket.drop());
+  await rerender({ name: 'Ada L.' });
+  await act(() => socket.open());
+  await act(() => {});
+  assert.deepEqual(socket.of('room:update'), [{ roomId: 'r', username: 'Ada L.' }]);
+});
+
 test('useRoomPresence: two components share one join; a removal shows with its text', { skip }, async (t) => {
   const { socket } = roomSocket('u1');
   const useIt = () => [hooks.useRoomPresence('r', { userId: 'u1' }), hooks.useRoomPresence('r', { userId: 'u1' })];

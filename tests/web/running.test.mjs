@@ -9,7 +9,7 @@ import { RoomModel } from './room-model.mjs';
 import { ScriptedSocket, settle } from './scripted-socket.mjs';
 
 const CLIENT = new URL('../../server/web/client/', import.meta.url);
-const BUDGET_BYTES = 12 * 1024;
+const BUDGET_BYTES = 13 * 1024;
 
 const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
 
@@ -74,7 +74,7 @@ function modulesOf(entry, found = new Map()) {
   return found;
 }
 
-test('the presence client is at most 12 KB gzipped, comments and all', (t) => {
+test('the presence client is at most 13 KB gzipped, comments and all', (t) => {
   const modules = modulesOf('presence-client.js');
   const apart = [...modules.values()].reduce((sum, source) => sum + gzipSync(source, { level: 9 }).length, 0);
   const together = gzipSync([...modules.values()].join('\n'), { level: 9 }).length;

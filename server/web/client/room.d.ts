@@ -55,7 +55,10 @@ export interface Room extends RoomView {
   /** Returns the function that takes the listener off. */
   on<E extends keyof RoomEvents>(event: E, listener: (body: RoomEvents[E]) => void): () => void;
   off<E extends keyof RoomEvents>(event: E, listener: (body: RoomEvents[E]) => void): void;
-  /** Changes the public record; `data` replaces. */
+  /**
+   * Changes the public record; `data` replaces. Resolves to the first ack. After one that is `retryable` the room sends
+   * the change again, in its newest form, until the server takes or refuses it: there is no need to repeat it.
+   */
   update(change: { username?: string; data?: Record<string, unknown> }): Promise<Ack>;
   /** Leaves with this connection, or with all of the user's. */
   leave(how?: { everywhere?: boolean }): Promise<Ack<{ left: boolean }>>;

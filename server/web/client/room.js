@@ -1,5 +1,6 @@
 import { Listeners } from './listeners.js';
 import { PresenceError, backoffMs } from './connection.js';
+import { Record } from './record.js';
 import { Roster } from './roster.js';
 
 export const POPUP = 'You are not in the chatroom';
@@ -10,7 +11,7 @@ const REJOIN_GAP_MS = 10_000;
 /** One room as this page sees it; made by `joinRoom` (it joins and follows) and `keepAlive` (it only beats). */
 export class Room extends Listeners {
   #link;
-  #user;
+  #record;
   #joins;
   #claims = 0;
   #joined = false; // the server has let us in
@@ -34,9 +35,12 @@ export class Room extends Listeners {
     this.roomId = roomId;
     this.keepers = new Set();
     this.#link = link;
-    this.#user = { ...user };
     this.#joins = joins;
     this.#interval = link.options.heartbeatInterval;
+    this.#record = new Record(user, {
+      send: (change) => this.#send('room:update', change),
+      later: () => this.ended || link.schedule.in(this.#record.tell, this.#backoff()),
+    });
     this.#roster = new Roster({
       schedule: link.schedule,
       random: link.options.random,
@@ -50,7 +54,7 @@ export class Room extends Listeners {
     this.ready.catch(() => {}); // looking at `status` instead is no fault
   }
 
-  get userId() { return this.#user.userId; }
+  get userId() { return this.#record.user.userId; }
   get joins() { return this.#joins; }
   get status() { return this.#status; }
   get ended() { return this.#status === 'left' || this.#status === 'removed'; }
@@ -70,11 +74,9 @@ export class Room extends Listeners {
     return this.#view;
   }
 
-  /** Changes the public record. Resolves to the ack, a refusal included. */
-  update({ username, data }) {
-    const change = { ...(username !== undefined && { username }), ...(data !== undefined && { data }) };
-    Object.assign(this.#user, change);
-    return this.#send('room:update', change);
+  /** Changes the public record. Resolves to the first ack; what could not be taken yet is sent again, until it is. */
+  update(change) {
+    return this.#record.update(change);
   }
 
   /** Leaves at once, also while joining. Resolves when the server has said so, or could not be asked. */
@@ -99,9 +101,9 @@ export class Room extends Listeners {
   };
 
   /** Joins: a room that only beat, or one that somebody else has left on this socket. */
-  claim(user = this.#user) {
+  claim(user = this.#record.user) {
     const status = this.#joins ? 'reconnecting' : 'joining';
-    this.#user = { ...user };
+    this.#record.user = { ...user };
     this.#joins = true;
     this.#claims += 1;
     this.#rejoinedAt = -Infinity;
@@ -153,7 +155,7 @@ export class Room extends Listeners {
 
   async #join() {
     const claims = this.#claims;
-    const answer = await this.#ask('join_room', this.#user);
+    const answer = await this.#ask('join_room', this.#record.whole());
     if (this.ended) return;
     if (!this.#joins || claims !== this.#claims) return this.step(); // the answer is of before
     if (!answer.ok) {
@@ -260,7 +262,7 @@ export class Room extends Listeners {
 
   #end(status, error) {
     this.#roster.pause();
-    this.#link.schedule.cancel(this.step);
+    this.#link.schedule.cancel(this.step, this.#record.tell);
     this.#set(status);
     this.#settleReady(error);
     this.#link.drop(this);
@@ -275,7 +277,10 @@ export class Room extends Listeners {
   #set(status) {
     if (status === this.#status) return;
     this.#status = status;
-    if (status === 'online') this.#error = null;
+    if (status === 'online') {
+      this.#error = null;
+      this.#record.tell();
+    }
     this.emit('status', status);
     this.#changed([]);
   }
