@@ -1,3 +1,4 @@
+import { Moves } from './board-moves.js';
 import { applyBoard, awaitState, createBoardState, placeHere, placed } from './board-state.js';
 import { Listeners } from './listeners.js';
 import { backoffMs, createRequests, keepConnected } from './connection.js';
@@ -7,7 +8,6 @@ const CHANGES = [
   'retro-state', 'item-position-update', 'grouping-update', 'vote-update', 'initial-voting-result', 'action-items-update',
 ];
 const RELAYED = ['phase-change', 'label-update', 'vote-submission', 'typing'];
-const MOVE_MS = 50; // a drag gives 60 moves a second, the server takes 50 events of all kinds
 const ASK_MS = 2000;
 const FOR_GOOD = ['kicked', 'inactivity_timeout', 'left'];
 
@@ -36,8 +36,13 @@ class BoardClient extends Listeners {
   #view = null;
   #failures = 0;
   #askedAt = -Infinity;
-  #moves = new Map(); // item → its position not sent yet
-  #moving = new Map(); // item → {position: our last, open: moves without an ack, event: the newest foreign move meanwhile}
+  #moves = new Moves({
+    schedule: this.#schedule,
+    send: (move) => this.#send('item-position-update', { ...move, userId: this.userId }),
+    placed: (itemId, position, answer) => this.#put(placed(this.#state, itemId, position, answer)),
+    refused: () => this.#ask(),
+    heard: (body) => this.#hear('item-position-update', body),
+  });
   #listeners = {};
 
   constructor(socket, retroId, userId, { onTraffic, ackTimeoutMs, presence, random = Math.random }) {
@@ -97,10 +102,7 @@ class BoardClient extends Listeners {
   /** Moves an item: here at once, to the others at most every 50 ms, the last place always. */
   moveItem(itemId, position, source = 'drag') {
     if (this.#status === 'closed' || this.#status === 'removed') return;
-    if (!this.#moves.size) this.#schedule.in(this.#flush, MOVE_MS);
-    const moving = this.#moving.get(itemId) ?? { open: 0, event: null };
-    this.#moving.set(itemId, Object.assign(moving, { position }));
-    this.#moves.set(itemId, { itemId, position, source });
+    this.#moves.move(itemId, position, source);
     this.#put(placeHere(this.#state, itemId, position));
   }
 
@@ -216,9 +218,8 @@ class BoardClient extends Listeners {
   }
 
   #halt() {
-    this.#schedule.cancel(this.#join, this.#flush, this.#ask);
-    this.#moves.clear();
-    this.#moving.clear();
+    this.#schedule.cancel(this.#join, this.#ask);
+    this.#moves.stop();
   }
 
   async #send(event, payload = {}) {
@@ -228,29 +229,8 @@ class BoardClient extends Listeners {
   }
 
   #hear(type, body) {
-    const busy = type === 'item-position-update' && this.#moving.get(body.itemId);
-    if (busy) busy.event = body;
-    else this.#put(applyBoard(this.#state, { type, body }));
-  }
-
-  #flush = () => {
-    const moves = [...this.#moves.values()];
-    this.#moves.clear();
-    for (const move of moves) this.#sendMove(move);
-  };
-
-  /** While a move of ours is under way, what others say of the item waits: else the item jumps under the hand. */
-  async #sendMove({ itemId, position, source }) {
-    const moving = this.#moving.get(itemId);
-    moving.open += 1;
-    const answer = await this.#send('item-position-update', { itemId, position, userId: this.userId, source });
-    moving.open -= 1;
-    if (this.#moving.get(itemId) !== moving) return;
-    if (answer.ok) this.#put(placed(this.#state, itemId, moving.position, answer));
-    else this.#ask();
-    if (moving.open || this.#moves.has(itemId)) return;
-    this.#moving.delete(itemId);
-    if (moving.event) this.#hear('item-position-update', moving.event);
+    if (type === 'item-position-update' && this.#moves.keeps(body)) return;
+    this.#put(applyBoard(this.#state, { type, body }));
   }
 
   #ask = () => {
