@@ -145,7 +145,7 @@ test('section by section: every sender says its event', async (t) => {
   assert.deepEqual(socket.sent.slice(1).map(({ event, payload }) => [event, payload]), [
     ['request-retro-state', { retroId }],
     ['item-position-update', { retroId, itemPositions: { a: { x: 1, y: 1 } }, userId: 'u1', source: 'init-layout' }],
-    ['grouping-update', { retroId, itemGroups: { a: 's' }, signatureColors: { s: 'red' }, userId: 'u1', timestamp: 1_000_000 }],
+    ['grouping-update', { retroId, itemGroups: { a: 's' }, signatureColors: { s: 'red' }, userId: 'u1' }],
     ['vote-update', { retroId, groupId: 0, votes: 2, userId: 'u1', userVotes: { 0: 2 } }],
     ['request-user-votes', { retroId, userId: 'u1' }],
     ['request-voting-result', { retroId, userId: 'u1' }],
@@ -252,7 +252,7 @@ test('a refusal for good leaves it to the caller to ask again', async (t) => {
   const refusals = [refusal('room_full')];
   const { socket, board } = await enter(t, { 'join-retro-room': () => refusals.shift() ?? { ok: true } });
   await pass(60_000);
-  assert.deepEqual([board.status, socket.of('join-retro-room').length], ['connecting', 1]);
+  assert.deepEqual([board.status, board.view.error.code, socket.of('join-retro-room').length], ['removed', 'room_full', 1]);
   board.reconnect();
   await settle();
   assert.equal(board.status, 'online');
@@ -286,4 +286,16 @@ test('a state that could not be read is asked for again: a move that was refused
   assert.equal(socket.of('request-retro-state').length, 3);
   socket.say('retro-state:b1', whole(3, { itemPositions: { a: { x: 1, y: 1 } } }));
   assert.equal(board.view.state.itemPositions.a.x, 1);
+});
+
+test('a clock set back three hours does not keep a refused move on the screen', async (t) => {
+  const { socket, board } = await enter(t, { 'item-position-update': refusal('invalid_input'), 'request-retro-state': { ok: true } });
+  socket.say('retro-state:b1', whole(3, { itemPositions: { a: { x: 1, y: 1 } } }));
+  await board.requestState();
+  socket.say('retro-state:b1', whole(3, { itemPositions: { a: { x: 1, y: 1 } } }));
+  const real = Date.now;
+  t.mock.method(Date, 'now', () => real() - 3 * 3_600_000);
+  board.moveItem('a', { x: 9, y: 9 });
+  for (let i = 0; i < 5; i += 1) await pass(1000);
+  assert.ok(socket.of('request-retro-state').length >= 2);
 });

@@ -12,7 +12,7 @@ async function comeBack(socket) {
   await settle();
 }
 
-test('a change made while the line is down is sent when the room is online again, the newest of each kind', async (t) => {
+test('a change made while the line is down is sent when the room is online again, in its newest form', async (t) => {
   const { socket, room } = await enter(t, { answers: { 'room:sync': caughtUp, 'room:update': { ok: true } } });
   socket.drop();
   assert.equal((await room.update({ username: 'Old', data: { v: 1 } })).error.code, 'disconnected');
@@ -59,7 +59,8 @@ test('a later change that is taken is not undone by the repeating of an earlier 
 });
 
 test('a change refused for good is not repeated, and no join repeats it', async (t) => {
-  const { socket, room } = await enter(t, { options: { rejoin: 'always' }, answers: { 'room:update': refusal('invalid_input') } });
+  const answers = { 'room:update': refusal('invalid_input') };
+  const { socket, room } = await enter(t, { options: { rejoin: 'always' }, answers });
   await room.update({ username: 'x'.repeat(200) });
   await pass(60_000);
   assert.equal(updates(socket).length, 1);
@@ -69,7 +70,8 @@ test('a change refused for good is not repeated, and no join repeats it', async 
 });
 
 test('a join takes the change along; a room that ends drops it', async (t) => {
-  const { socket, room } = await enter(t, { options: { rejoin: 'always' }, answers: { 'room:update': refusal('unavailable', true) } });
+  const answers = { 'room:update': refusal('unavailable', true) };
+  const { socket, room } = await enter(t, { options: { rejoin: 'always' }, answers });
   await room.update({ username: 'New' });
   socket.say('room:force-leave', FORCED);
   await pass(2000);

@@ -38,6 +38,7 @@ export interface BoardClient {
   requestState(): Promise<Ack>;
   moveItem(itemId: string, position: Position, source?: string): void;
   layOut(itemPositions: Record<string, Position>, source?: string): Promise<Ack>;
+  /** Resolves to `accepted: false` with what holds, where a newer grouping does. `timestamp`: the server's own time. */
   group(itemGroups: Record<string, string>, signatureColors: Record<string, string>, timestamp?: number): Promise<Ack>;
   vote(groupId: Id, votes: number, userVotes: Record<string, number>): Promise<Ack>;
   requestUserVotes(): Promise<Ack>;

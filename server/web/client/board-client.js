@@ -13,7 +13,8 @@ const FOR_GOOD = ['kicked', 'inactivity_timeout', 'left'];
 
 /**
  * Joins a retro board over one `socket.io-client` socket, again after every reconnect, and keeps its state. Put out by an
- * end of its server it joins again, too; kicked, timed out or left elsewhere it is `removed`, until `reconnect()`.
+ * end of its server it joins again, too; refused for good, kicked, timed out or left elsewhere it is `removed`, until
+ * `reconnect()`.
  * With `options.presence`, a presence client on the same socket, it also beats for the board's presence room.
  * Events: `change` (view), `status`, `error`, and the relayed `phase-change`, `label-update`, `vote-submission`, `typing`.
  * The senders resolve to the server's ack, a refusal included.
@@ -111,7 +112,8 @@ class BoardClient extends Listeners {
     return this.#send('item-position-update', { itemPositions, userId: this.userId, source });
   }
 
-  group(itemGroups, signatureColors, timestamp = Date.now()) {
+  /** Without a `timestamp` the server's own counts: that of a slow clock would lose to every grouping there is. */
+  group(itemGroups, signatureColors, timestamp) {
     return this.#send('grouping-update', { itemGroups, signatureColors, userId: this.userId, timestamp });
   }
 
@@ -182,8 +184,9 @@ class BoardClient extends Listeners {
       return this.#set('online', null);
     }
     this.#failed(answer.error);
-    if (answer.error.retryable) this.#schedule.in(this.#join, backoffMs(this.#failures++, this.#random));
-    else this.#rest();
+    if (answer.error.retryable) return this.#schedule.in(this.#join, backoffMs(this.#failures++, this.#random));
+    this.#rest();
+    this.#set('removed');
   };
 
   #rest() {
@@ -235,7 +238,8 @@ class BoardClient extends Listeners {
 
   #ask = () => {
     const rest = this.#askedAt + ASK_MS - Date.now();
-    if (rest > 0) this.#schedule.in(this.#ask, rest);
+    // More than that: the clock was set back.
+    if (rest > 0 && rest <= ASK_MS) this.#schedule.in(this.#ask, rest);
     else if (this.#status === 'online') this.#askNow();
   };
 

@@ -7,9 +7,9 @@ const MOVE_MS = 50; // a drag gives 60 moves a second, the server takes 50 event
 export class Moves {
   #link;
   #unsent = new Map(); // item → its move not sent yet
-  #moving = new Map(); // item → {position: our last, open: moves without an ack, event: the newest foreign move meanwhile}
+  #moving = new Map(); // item → {position: our last, open: moves without an ack, event: the newest foreign move}
 
-  /** `link.schedule`, `link.send(move)`, and of its answer `link.placed(itemId, position, answer)`, `link.refused()`. */
+  /** `link`: `schedule`, `send(move)`, and for its answer `placed(itemId, position, answer)` or `refused()`. */
   constructor(link) {
     this.#link = link;
   }
