@@ -15,8 +15,8 @@ test('leave: at once, and no listener is left, on the socket or the page', async
   await pass(60_000);
   assert.deepEqual([room.status, client.rooms, socket.listenerCount], ['left', [], 0]);
   assert.equal(socket.of('room:heartbeat').length, 1);
-  assert.equal(added.mock.callCount(), 3);
-  assert.equal(removed.mock.callCount(), 3);
+  assert.equal(added.mock.callCount(), 4);
+  assert.equal(removed.mock.callCount(), 4);
   assert.deepEqual(await room.leave(), { ok: true, left: false });
   assert.deepEqual(log.of('force-leave'), []);
 });

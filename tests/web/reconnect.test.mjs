@@ -203,3 +203,30 @@ test('unauthorized after a reconnect: the room says so and waits, the connection
   await pass(60_000);
   assert.deepEqual([room.status, log.of('error'), socket.connects], ['reconnecting', ['unauthorized'], 0]);
 });
+
+const transition = (name, persisted) => Object.assign(new Event(name), { persisted });
+
+test('a page that goes into the back-forward cache closes its connection, and opens it when it comes out', async (t) => {
+  const { socket, room } = await enter(t);
+  socket.io = { engine: { close: () => socket.drop('forced close') } };
+  page.dispatchEvent(transition('pagehide', false));
+  page.document.visibilityState = 'hidden';
+  page.document.dispatchEvent(new Event('visibilitychange'));
+  assert.equal(room.status, 'online', 'a page that is closed or hidden is let alone');
+  page.dispatchEvent(transition('pagehide', true));
+  assert.deepEqual([room.status, socket.connects], ['reconnecting', 0]);
+  page.dispatchEvent(transition('pageshow', true));
+  assert.equal(socket.connects, 1);
+  page.dispatchEvent(transition('pageshow', true));
+  socket.open();
+  await settle();
+  assert.deepEqual([socket.connects, socket.of('room:heartbeat').length, socket.of('room:sync').length], [1, 2, 1]);
+});
+
+test('a connection the application has closed itself stays closed when its page comes out of the cache', async (t) => {
+  const { socket } = await enter(t);
+  socket.drop('io client disconnect');
+  page.dispatchEvent(transition('pagehide', true));
+  page.dispatchEvent(transition('pageshow', true));
+  assert.equal(socket.connects, 0);
+});

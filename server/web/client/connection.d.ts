@@ -3,6 +3,8 @@ export interface SocketLike {
   readonly connected: boolean;
   readonly active: boolean;
   connect(): unknown;
+  /** Closed as the page goes into the back-forward cache. */
+  readonly io?: { readonly engine?: { close(): unknown } };
   on(event: string, listener: (...args: any[]) => void): unknown;
   off(event: string, listener: (...args: any[]) => void): unknown;
   emit(event: string, ...args: any[]): unknown;

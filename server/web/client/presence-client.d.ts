@@ -22,7 +22,7 @@ export interface PresenceOptions {
   onTraffic?: (traffic: Traffic) => void;
   /** Numbers in [0, 1) that spread retries. */
   random?: () => number;
-  /** Where `visibilitychange`, `pageshow` and `online` come from: the window. */
+  /** Where `visibilitychange`, `pageshow`, `pagehide` and `online` come from: the window. */
   page?: EventTarget & { document?: EventTarget & { visibilityState: string } };
 }
 

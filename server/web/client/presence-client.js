@@ -33,6 +33,7 @@ export function createPresenceClient(socket, options = {}) {
   const requests = createRequests(socket, settings, rest);
   const each = (work) => [...rooms.values()].forEach(work);
   let unlisten = null;
+  let slept = false;
   const line = keepConnected(socket, {
     schedule,
     random: settings.random,
@@ -56,9 +57,21 @@ export function createPresenceClient(socket, options = {}) {
   };
   for (const event of FOR_ROOMS) listeners[event] = (body) => rooms.get(idOf(body.roomId))?.receive(event, body);
 
+  /** A frozen page answers no ping, and would be shown to the others until the server gave it up. */
+  function sleep() {
+    slept = socket.connected;
+    if (slept) socket.io?.engine?.close();
+  }
+
+  function wake() {
+    if (slept && !socket.connected) socket.connect();
+    slept = false;
+    each((room) => room.wake());
+  }
+
   function listen() {
     if (unlisten) return;
-    const asleep = onWake(page, () => each((room) => room.wake()));
+    const asleep = onWake(page, wake, sleep);
     for (const event of Object.keys(listeners)) socket.on(event, listeners[event]);
     unlisten = () => {
       asleep();

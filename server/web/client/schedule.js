@@ -46,11 +46,17 @@ export function createSchedule() {
   };
 }
 
-/** Calls `wake` when the page comes to the front, out of the back-forward cache, or back on line. */
-export function onWake(page, wake) {
+/**
+ * Calls `wake` when the page comes to the front, out of the back-forward cache, or back on line, and `sleep` when it may
+ * go into that cache: not when it is only hidden.
+ */
+export function onWake(page, wake, sleep) {
   const { document } = page;
   const shown = () => document.visibilityState === 'visible' && wake();
-  const events = [[document, 'visibilitychange', shown], [page, 'online', wake], [page, 'pageshow', wake]];
+  const left = ({ persisted }) => persisted && sleep();
+  const events = [
+    [document, 'visibilitychange', shown], [page, 'online', wake], [page, 'pageshow', wake], [page, 'pagehide', left],
+  ];
   for (const [target, name, listener] of events) target?.addEventListener?.(name, listener);
   return () => {
     for (const [target, name, listener] of events) target?.removeEventListener?.(name, listener);
