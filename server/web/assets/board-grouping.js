@@ -5,17 +5,14 @@ const COLOURS = ['#6366f1', '#0ea5a4', '#e0731d', '#c026a8', '#4d8f1f', '#c0392b
 /** A note's id is a random mark and its text, so that a board needs no other place for texts. */
 export const textOf = (id) => id.slice(id.indexOf(':') + 1);
 
-/** The groups in a fixed order, each with its notes. */
+/** The groups in a fixed order, each with its letter and its notes. */
 export function groupsOf({ itemGroups, signatureColors }) {
   const members = Map.groupBy(Object.keys(itemGroups).sort(), (id) => itemGroups[id]);
   return [...members].sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([signature, ids]) => ({ signature, ids, colour: signatureColors[signature] ?? '' }));
+    .map(([signature, ids], at) => ({ signature, letter: letter(at), ids, colour: signatureColors[signature] ?? '' }));
 }
 
-export function letterOf(state, signature) {
-  const at = groupsOf(state).findIndex((group) => group.signature === signature);
-  return at < 26 ? String.fromCharCode(65 + at) : String(at + 1);
-}
+const letter = (at) => (at < 26 ? String.fromCharCode(65 + at) : String(at + 1));
 
 /** Puts `item` into the group of `other`; a new one, where `other` has none. */
 export function grouped({ itemGroups, signatureColors }, item, other) {

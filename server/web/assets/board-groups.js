@@ -1,5 +1,6 @@
-import { groupsOf, letterOf, textOf } from './board-grouping.js';
-import { h, keepChildren, plural, setText } from './dom.js';
+import { groupsOf, textOf } from './board-grouping.js';
+import { Ballot } from './board-votes.js';
+import { h, keepChildren, plural, setColour, setText } from './dom.js';
 
 const VOTES = 3;
 
@@ -7,9 +8,11 @@ const VOTES = 3;
 export class GroupList {
   board = null;
   #state = null;
+  #groups = [];
+  #ballot;
 
   constructor(me) {
-    this.me = me;
+    this.#ballot = new Ballot(me.userId);
     this.left = h('span', { class: 'quiet number' });
     this.list = h('ul', { class: 'groups' });
     this.hint = h('p', { class: 'quiet' }, 'Drop a note on another to make a group.');
@@ -19,21 +22,18 @@ export class GroupList {
 
   show(state) {
     this.#state = state;
-    const groups = groupsOf(state);
-    this.hint.hidden = groups.length > 0;
-    setText(this.left, `${plural(VOTES - this.#spent(), 'vote')} left`);
-    keepChildren(this.list, groups, {
-      key: ({ signature }) => signature, make: (group) => this.#make(group), show: (row, group) => this.#fill(row, group),
+    this.#groups = groupsOf(state);
+    const spent = this.#ballot.spent(state, this.#signatures());
+    this.hint.hidden = this.#groups.length > 0;
+    setText(this.left, `${plural(VOTES - spent, 'vote')} left`);
+    keepChildren(this.list, this.#groups, {
+      key: ({ signature }) => signature, make: (group) => this.#make(group),
+      show: (row, group) => this.#fill(row, group, spent),
     });
   }
 
-  #mine() {
-    return this.#state.allUserVotes[this.me.userId] ?? {};
-  }
-
-  #spent() {
-    const known = groupsOf(this.#state).map(({ signature }) => signature);
-    return known.reduce((sum, signature) => sum + (this.#mine()[signature] ?? 0), 0);
+  #signatures() {
+    return this.#groups.map(({ signature }) => signature);
   }
 
   #make({ signature }) {
@@ -45,27 +45,25 @@ export class GroupList {
       h('p', { class: 'members quiet' }));
   }
 
-  #fill(row, { signature, ids, colour }) {
-    const letter = letterOf(this.#state, signature);
-    const all = Object.values(this.#state.allUserVotes).reduce((sum, votes) => sum + (votes[signature] ?? 0), 0);
+  #fill(row, { signature, letter, ids, colour }, spent) {
+    const own = this.#ballot.votes(this.#state)[signature] ?? 0;
     const [head, members] = row.children;
     const [swatch, title, stepper] = head.children;
     const [less, mine, more] = stepper.children;
-    swatch.style.setProperty('--group', colour);
-    setText(title, `Group ${letter} · ${plural(all, 'vote')}`);
-    setText(mine, this.#mine()[signature] ?? 0);
+    setColour(swatch, colour);
+    setText(title, `Group ${letter} · ${plural(this.#ballot.total(this.#state, signature), 'vote')}`);
+    setText(mine, own);
     setText(members, ids.map(textOf).join(', '));
     less.setAttribute('aria-label', `Take a vote from group ${letter}`);
     more.setAttribute('aria-label', `Vote for group ${letter}`);
-    less.disabled = !this.#mine()[signature];
-    more.disabled = this.#spent() >= VOTES;
+    less.disabled = !own;
+    more.disabled = spent >= VOTES;
   }
 
-  #vote(signature, by) {
-    // Votes for groups that are no more would eat up the three.
-    const known = groupsOf(this.#state).map((group) => group.signature);
-    const kept = Object.entries(this.#mine()).filter(([group]) => known.includes(group));
-    const votes = { ...Object.fromEntries(kept), [signature]: (this.#mine()[signature] ?? 0) + by };
-    this.board.vote(signature, votes[signature], votes);
+  async #vote(signature, by) {
+    const answered = this.#ballot.cast(this.board, this.#signatures(), signature, by);
+    this.show(this.board.view.state);
+    await answered;
+    this.show(this.board?.view.state ?? this.#state);
   }
 }

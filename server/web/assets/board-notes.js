@@ -1,5 +1,5 @@
-import { grouped, letterOf, textOf, ungrouped } from './board-grouping.js';
-import { atMostEvery, h, keepChildren, setText } from './dom.js';
+import { grouped, groupsOf, textOf, ungrouped } from './board-grouping.js';
+import { atMostEvery, h, keepChildren, setColour, setText } from './dom.js';
 
 const FIELD = 1000;
 const NOTE = { x: 180, y: 110 };
@@ -15,6 +15,7 @@ const KEYS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP]
 export class NoteField {
   board = null;
   #state = null;
+  #groups = new Map();
   #selected = null;
 
   constructor({ typing }) {
@@ -40,6 +41,7 @@ export class NoteField {
 
   show(state, loaded) {
     this.#state = state;
+    this.#groups = new Map(groupsOf(state).map((group) => [group.signature, group]));
     const ids = Object.keys(state.itemPositions).sort();
     this.empty.hidden = !loaded || ids.length > 0;
     keepChildren(this.list, ids, { key: String, make: (id) => this.#note(id), show: (note, id) => this.#place(note, id) });
@@ -60,13 +62,12 @@ export class NoteField {
   }
 
   #place(note, id) {
-    const { itemPositions, itemGroups, signatureColors } = this.#state;
+    const { itemPositions, itemGroups } = this.#state;
     note.style.setProperty('--x', itemPositions[id].x);
     note.style.setProperty('--y', itemPositions[id].y);
-    const signature = itemGroups[id];
-    if (signature) note.style.setProperty('--group', signatureColors[signature] ?? '');
-    else note.style.removeProperty('--group');
-    setText(note.lastChild, signature ? `Group ${letterOf(this.#state, signature)}` : '');
+    const group = this.#groups.get(itemGroups[id]);
+    setColour(note, group?.colour ?? '');
+    setText(note.lastChild, group ? `Group ${group.letter}` : '');
     note.setAttribute('aria-pressed', id === this.#selected);
   }
 

@@ -17,6 +17,12 @@ export function setText(element, value) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** Sets the colour of a group, unless it is none: an address, say, would be fetched by everybody who looks. */
+export function setColour(element, colour) {
+  if (CSS.supports('color', colour)) element.style.setProperty('--group', colour);
+  else element.style.removeProperty('--group');
+}
+
 /** The same function, run once before the next picture however often it is called. */
 export function onNextFrame(work) {
   let asked = false;
