@@ -15,7 +15,7 @@ const TONES = { connected: 'good', connecting: 'warn', dropped: 'bad', closed: '
 const me = whoAmI();
 const line = new Line(me);
 const menu = new ParticipantsMenu(bearer(me));
-const popup = new SessionExpired({ rejoin: (roomId) => (roomId === board.roomId ? board.open() : rooms.open(roomId)) });
+const popup = new SessionExpired({ rejoin });
 const rooms = new RoomsView(line, me, { menu, popup, changed });
 const board = new BoardView(line, me, { popup, changed });
 const chat = new ChatView(line, me);
@@ -24,7 +24,7 @@ const trouble = new Trouble(line, me);
 const tabs = new Tabs([
   { id: 'rooms', name: 'Rooms', element: rooms.element },
   { id: 'board', name: 'Board', element: board.element, shown: () => {
-    board.open();
+    board.look();
     debug.look(board.roomId);
   } },
   { id: 'chat', name: 'Chat', element: chat.element, shown: () => chat.open() },
@@ -43,6 +43,11 @@ first?.room.ready.then(() => {
   performance.mark('ready');
   document.documentElement.dataset.ready = 'true';
 }, () => {});
+
+function rejoin(roomId) {
+  if (board.out && board.roomId === roomId) board.open();
+  if (rooms.cards.has(roomId)) rooms.open(roomId);
+}
 
 function sources() {
   const shown = [...rooms.cards].map(([name, { room }]) => ({ name, room }));
