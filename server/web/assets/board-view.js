@@ -60,6 +60,10 @@ export class BoardView {
     if (!this.room) this.open();
   }
 
+  rename(username) {
+    return this.board ? [this.room.update({ username })] : [];
+  }
+
   /** Joins, unless it is joined already. After a restart of the server the board comes back by itself. */
   open() {
     if (this.board) return;

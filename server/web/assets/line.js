@@ -14,8 +14,8 @@ export class Line extends Listeners {
 
   constructor(me) {
     super();
-    const { userId, username, token } = me;
-    const auth = token ? { token } : { userId, username };
+    // Asked for at every connection: the name may have changed since.
+    const auth = (give) => give(me.token ? { token: me.token } : { userId: me.userId, username: me.username });
     // WebSocket first: behind several workers long polling would meet another one.
     this.socket = io({ auth, transports: ['websocket', 'polling'], tryAllTransports: true });
     this.#holdBackBeats();

@@ -13,13 +13,14 @@ export function whoAmI() {
   const number = String(Math.floor(Math.random() * 9000) + 1000);
   const userId = query.get('user') ?? known.userId ?? `guest-${number}`;
   const username = query.get('name') ?? known.username ?? query.get('user') ?? `Guest ${userId.split('-').at(-1)}`;
-  const me = { userId, username, token: null };
-  remember(me);
-  return me;
+  return { userId, username, token: null };
 }
 
-export function remember({ userId, username }) {
+/** Keeps who this is for the next time the tab loads the page; to be called once the server has taken it. */
+export function remember({ userId, username, token }) {
+  if (token) return;
   sessionStorage.setItem(REMEMBERED, JSON.stringify({ userId, username }));
+  if (new URLSearchParams(location.search).has('name')) keepInQuery('name', username);
 }
 
 export function setToken(token) {
@@ -43,8 +44,12 @@ function decoded(text) {
 }
 
 export function keepInAddress(rooms) {
+  keepInQuery('rooms', rooms.map(encodeURIComponent).join(','));
+}
+
+function keepInQuery(name, value) {
   const query = new URLSearchParams(location.search);
-  query.set('rooms', rooms.map(encodeURIComponent).join(','));
+  query.set(name, value);
   history.replaceState(null, '', `?${query}${location.hash}`);
 }
 

@@ -4,6 +4,7 @@ import { DebugPanel } from './debug-panel.js';
 import { h, setText } from './dom.js';
 import { Line } from './line.js';
 import { bearer, remember, roomsOfAddress, setToken, whoAmI } from './me.js';
+import { nameField } from './name-field.js';
 import { ParticipantsMenu } from './participants-menu.js';
 import { SessionExpired } from './popup.js';
 import { RoomsView } from './rooms-view.js';
@@ -30,11 +31,12 @@ const tabs = new Tabs([
   { id: 'chat', name: 'Chat', element: chat.element, shown: () => chat.open() },
 ]);
 
-document.getElementById('top').append(tabs.list, connectionPill(), nameField());
+document.getElementById('top').append(tabs.list, connectionPill(), nameField(me, rename));
 document.getElementById('content').replaceChildren(
   tabs.panels, h('aside', { class: 'side', 'aria-label': 'Behind the scenes' }, trouble.element, debug.element),
 );
 document.body.append(menu.element, popup.element);
+line.socket.on('connect', () => remember(me));
 line.socket.on('connect_error', ({ message }) => message === 'unauthorized' && askToken());
 
 for (const roomId of roomsOfAddress()) rooms.open(roomId);
@@ -70,17 +72,10 @@ function connectionPill() {
   return pill;
 }
 
-function nameField() {
-  const field = h('input', {
-    'aria-label': 'Your name', maxlength: '64', required: true, value: me.username, autocomplete: 'off',
-    onchange: () => {
-      if (!field.value.trim()) return;
-      me.username = field.value.trim();
-      if (!me.token) remember(me);
-      rooms.rename(me.username);
-    },
-  });
-  return h('span', { class: 'me' }, field);
+function rename(username) {
+  // A connection that was refused for the former name is not tried again at once.
+  if (!line.dropped && !line.socket.active) line.socket.connect();
+  return [...rooms.rename(username), ...board.rename(username)];
 }
 
 function askToken() {

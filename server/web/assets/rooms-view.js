@@ -50,7 +50,8 @@ export class RoomsView {
   }
 
   rename(username) {
-    for (const { room } of this.cards.values()) if (!room.ended) room.update({ username });
+    const open = [...this.cards.values()].filter(({ room }) => !room.ended);
+    return open.map(({ room }) => room.update({ username }));
   }
 
   #add(roomId, room) {

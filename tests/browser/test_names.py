@@ -1,0 +1,42 @@
+"""The user's name: as long as the server takes it, the same on every reload, never a way to be shut out."""
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.conftest import OpenPage, Served
+from tests.browser.pages import address, card, expect_count
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+async def test_a_name_is_kept_once_it_was_taken(server: Served, open_page: OpenPage) -> None:
+    page = await open_page(address(server.url, "kept-names", user="nia", name="Nia"))
+    field = page.get_by_label("Your name")
+    await field.fill("名" * 50)
+    await field.press("Enter")
+    assert "Too long by 22 bytes" in await field.evaluate("(field) => field.validationMessage")
+    await field.fill("名" * 42)
+    await field.press("Enter")
+    await expect(card(page, "kept-names").locator(".feed")).to_contain_text("名名 changed")
+    await page.reload()
+    await expect(field).to_have_value("名" * 42)
+    await expect_count(page, "kept-names", 1)
+
+    await page.get_by_role("button", name="Drop the network").click()
+    await field.fill("Nia L.")
+    await field.press("Enter")
+    await page.get_by_role("button", name="Bring the network back").click()
+    await expect(card(page, "kept-names").locator(".feed")).to_contain_text("Nia L. changed")
+    assert server.names("kept-names") == ["Nia L."]
+    await page.reload()
+    await expect(field).to_have_value("Nia L.")
+
+
+async def test_a_name_that_was_refused_can_be_mended(server: Served, open_page: OpenPage) -> None:
+    page = await open_page(address(server.url, "mended", user="oda", name="名" * 50), wait=False)
+    field = page.get_by_label("Your name")
+    await expect(page.locator(".line")).to_have_text("closed")
+    await field.fill("Oda")
+    await field.press("Enter")
+    await expect_count(page, "mended", 1)
+    assert server.names("mended") == ["Oda"]
