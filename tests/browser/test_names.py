@@ -1,12 +1,14 @@
 """The user's name: as long as the server takes it, the same on every reload, never a way to be shut out."""
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Locator, expect
 
 from tests.browser.conftest import OpenPage, Served
 from tests.browser.pages import address, card, expect_count
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+LONG = "Konstantinopolitanska" * 6
 
 
 async def test_a_name_is_kept_once_it_was_taken(server: Served, open_page: OpenPage) -> None:
@@ -40,3 +42,33 @@ async def test_a_name_that_was_refused_can_be_mended(server: Served, open_page: 
     await field.press("Enter")
     await expect_count(page, "mended", 1)
     assert server.names("mended") == ["Oda"]
+
+
+async def right(element: Locator) -> float:
+    box = await element.bounding_box()
+    assert box is not None
+    return box["x"] + box["width"]
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+async def test_long_names_stretch_nothing(server: Served, open_page: OpenPage, width: int) -> None:
+    room = f"team-{'quarterly-planning-' * 5}{width}"
+    url = address(server.url, room, user=f"long-{width}", name=LONG).replace("#", f"&board=long-{width}#")
+    page = await open_page(url, viewport={"width": width, "height": 800})
+    other = await open_page(url.replace("user=long", "user=other"))
+    await other.get_by_role("tab", name="Board").click()
+    assert await right(card(page, room).get_by_role("button", name="Leave")) < await right(card(page, room))
+    assert await page.evaluate("document.documentElement.scrollWidth") == width
+    await page.get_by_role("tab", name="Board").click()
+    await expect(page.locator("[data-fact=board-status]")).to_have_text("online")
+    await page.get_by_label("New note").fill("Unbreakable" * 9)
+    await page.keyboard.press("Enter")
+    await page.get_by_label("New action item").fill("Do it")
+    await page.get_by_role("button", name="Add", exact=True).click()
+    actions = page.get_by_role("region", name="Action items")
+    assert await right(page.get_by_role("button", name="Add", exact=True)) < await right(actions)
+    await expect(page.locator(".actions .task")).to_have_text("Do it")
+    assert await page.evaluate("document.documentElement.scrollWidth") == width
+    await other.get_by_label("New note").press_sequentially("Hm")
+    await expect(page.get_by_text("is writing a note…")).to_be_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth") == width
