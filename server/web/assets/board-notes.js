@@ -1,9 +1,12 @@
 import { grouped, groupsOf, textOf, ungrouped } from './board-grouping.js';
 import { atMostEvery, h, keepChildren, setColour, setText } from './dom.js';
+import { bounded, submitting } from './forms.js';
 
 const FIELD = 1000;
 const NOTE = { x: 180, y: 110 };
 const STEP = 20;
+const ID_BYTES = 128;
+const MARK = 4;
 const NEAR = { x: 90, y: 90 };
 const SAMPLE = [
   'Releases are quicker', 'Tests found the bug first', 'Pairing on the migration', 'Too many meetings',
@@ -17,17 +20,19 @@ export class NoteField {
   #state = null;
   #groups = new Map();
   #selected = null;
+  #adding = 0;
 
   constructor({ typing }) {
     const told = atMostEvery(1500, typing);
-    this.text = h('input', {
-      'aria-label': 'New note', placeholder: 'What went well, what did not?', required: true, maxlength: '90',
-      autocomplete: 'off', oninput: told,
-    });
+    this.text = bounded(h('input', {
+      'aria-label': 'New note', placeholder: 'What went well, what did not?', required: true, autocomplete: 'off',
+      oninput: told,
+    }), ID_BYTES - MARK - ':'.length);
     this.choice = h('select', { 'aria-label': 'Group the chosen note with', disabled: true, onchange: () => this.#join() });
     this.apart = h('button', { class: 'small', disabled: true, onclick: () => this.#part() }, 'Ungroup');
     this.bar = h('div', { class: 'note-bar' },
-      h('form', { onsubmit: (event) => this.#add(event) }, this.text, h('button', { class: 'main' }, 'Add note')),
+      h('form', { onsubmit: submitting(this.text, (text) => this.#add(text)) }, this.text,
+        h('button', { class: 'main' }, 'Add note')),
       this.choice, this.apart);
     this.empty = h('div', { class: 'field-empty', hidden: true }, h('p', {}, 'No notes yet.'),
       h('button', { onclick: () => this.board?.layOut(sampleLayout(), 'init-layout') }, 'Lay out some samples'));
@@ -76,12 +81,13 @@ export class NoteField {
     this.show(this.#state, true);
   }
 
-  #add(event) {
-    event.preventDefault();
-    const at = Object.keys(this.#state?.itemPositions ?? {}).length;
-    const id = `${Math.random().toString(36).slice(2, 6)}:${this.text.value.trim()}`;
-    this.board?.moveItem(id, gridPlace(at), 'drag-stop');
-    this.text.value = '';
+  async #add(text) {
+    const at = Object.keys(this.#state?.itemPositions ?? {}).length + this.#adding;
+    const id = `${Math.random().toString(36).slice(2, 2 + MARK)}:${text}`;
+    this.#adding += 1;
+    const answer = await this.board?.layOut({ [id]: gridPlace(at) }, 'bulk');
+    this.#adding -= 1;
+    return answer;
   }
 
   #grab(event, id, note) {
@@ -115,14 +121,16 @@ export class NoteField {
   }
 
   #key(event, id) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return; // the browser's own
     const step = KEYS[event.key];
+    const letter = event.key.toLowerCase();
     if (step) {
       const { x, y } = this.#state.itemPositions[id];
       this.board.moveItem(id, within({ x: x + step[0], y: y + step[1] }), 'drag-stop');
-    } else if (event.key === 'g') {
+    } else if (letter === 'g') {
       const target = this.#nearest(id);
       if (target) this.#group(id, target);
-    } else if (event.key === 'u') this.#part();
+    } else if (letter === 'u') this.#part();
     else return;
     event.preventDefault();
   }

@@ -13,3 +13,17 @@ export function bounded(field, most) {
   field.addEventListener('input', check);
   return field;
 }
+
+/**
+ * The submitting of a form with one field, whose text `send` resolves to an ack for. A text that was not taken is back in
+ * the field, before what was typed meanwhile.
+ */
+export function submitting(field, send) {
+  return async (event) => {
+    event.preventDefault();
+    const text = field.value.trim();
+    field.value = '';
+    const answer = await send(text);
+    if (!answer?.ok) field.value = [text, field.value].filter(Boolean).join(' ');
+  };
+}
