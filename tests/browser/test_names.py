@@ -1,13 +1,16 @@
 """The user's name: as long as the server takes it, the same on every reload, never a way to be shut out."""
 
+import re
+
 import pytest
-from playwright.async_api import Locator, expect
+from playwright.async_api import Locator, WebSocketRoute, expect
 
 from tests.browser.conftest import OpenPage, Served
 from tests.browser.pages import address, card, expect_count
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
+UNAVAILABLE = '[{"ok":false,"error":{"code":"unavailable","message":"not now","retryable":true}}]'
 LONG = "Konstantinopolitanska" * 6
 
 
@@ -42,6 +45,34 @@ async def test_a_name_that_was_refused_can_be_mended(server: Served, open_page: 
     await field.press("Enter")
     await expect_count(page, "mended", 1)
     assert server.names("mended") == ["Oda"]
+
+
+async def test_a_name_that_the_store_takes_late_is_kept_too(server: Served, open_page: OpenPage) -> None:
+    page = await open_page("about:blank", wait=False)
+    refused: list[str] = []
+
+    def between(line: WebSocketRoute) -> None:
+        onward = line.connect_to_server()
+
+        def sent(message: str | bytes) -> None:
+            update = re.match(r'42(\d+)\["room:update"', str(message))
+            if update and not refused:
+                refused.append(update[1])
+                line.send(f"43{update[1]}{UNAVAILABLE}")
+            else:
+                onward.send(message)
+
+        line.on_message(sent)
+
+    await page.route_web_socket("**/socket.io/**", between)
+    await page.goto(address(server.url, "late", user="lea", name="Lea"))
+    await expect_count(page, "late", 1)
+    await page.get_by_label("Your name").fill("Lea L.")
+    await page.keyboard.press("Enter")
+    await expect(card(page, "late").locator(".feed")).to_contain_text("Lea L. changed")
+    assert len(refused) == 1
+    await page.reload()
+    await expect(page.get_by_label("Your name")).to_have_value("Lea L.")
 
 
 async def right(element: Locator) -> float:

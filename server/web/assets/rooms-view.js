@@ -1,5 +1,5 @@
 import { h, setText, atMostEvery, plural } from './dom.js';
-import { bearer, keepInAddress } from './me.js';
+import { bearer, keepInAddress, remember } from './me.js';
 import { RoomCard } from './room-card.js';
 
 /** All open rooms side by side, and the field that opens another. */
@@ -39,6 +39,7 @@ export class RoomsView {
       this.speak();
       this.changed();
     });
+    room.on('updated', (member) => this.#heardOf(member));
     room.on('force-leave', (removal) => {
       this.changed();
       this.popup.tell(removal);
@@ -52,6 +53,11 @@ export class RoomsView {
   rename(username) {
     const open = [...this.cards.values()].filter(({ room }) => !room.ended);
     return open.map(({ room }) => room.update({ username }));
+  }
+
+  /** A new name of ours that the room shows is the server's, however late it took it. */
+  #heardOf({ userId, username }) {
+    if (String(userId) === String(this.me.userId) && username === this.me.username) remember(this.me);
   }
 
   #add(roomId, room) {
