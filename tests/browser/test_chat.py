@@ -26,7 +26,7 @@ async def test_a_new_customer_and_the_next_message(server: Served, open_page: Op
     server.post("/messages/incoming", {"phone": "4930111", "content_text": "Anybody there?"})
     await expect(entry.locator(".unread")).to_have_text("2")
     await expect(entry).to_contain_text("Anybody there?")
-    await expect(page.locator(".entry")).to_have_count(1)
+    await expect(entry).to_have_count(1)
 
     await entry.click()
     bubbles = page.locator(".messages li p")

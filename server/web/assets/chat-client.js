@@ -54,8 +54,9 @@ export class ChatClient extends Listeners {
     if (body) this.#put(messagesRead(this.state, openId, body.messages, body.has_more));
   }
 
-  send(text) {
-    return this.#post('/messages/send', { room_id: this.state.openId, user_id: String(this.#userId), text });
+  /** `clientId`: the same for the same message sent again, which is then saved once. */
+  send(roomId, text, clientId) {
+    return this.#post('/messages/send', { room_id: roomId, user_id: String(this.#userId), text, client_id: clientId });
   }
 
   /** What a customer's phone would bring: `{phone, content_text, customer_name?}`. */

@@ -1,3 +1,4 @@
+import { AnswerForm } from './chat-answer.js';
 import { ChatClient } from './chat-client.js';
 import { nameOf, textOfMessage } from './chat-state.js';
 import { avatar, count, h, keepChildren, onNextFrame, setText } from './dom.js';
@@ -22,8 +23,7 @@ export class ChatView {
     this.messages = h('ol', { class: 'messages', 'aria-label': 'Messages' });
     this.window = h('div', { class: 'message-window', tabindex: '0', role: 'log', 'aria-label': 'Messages' },
       this.older, this.messages);
-    this.text = h('input', { 'aria-label': 'Answer', placeholder: 'Answer as an agent', required: true, disabled: true, autocomplete: 'off' });
-    this.submit = h('button', { class: 'main', disabled: true }, 'Send');
+    this.answer = new AnswerForm((...message) => this.#send(...message));
     this.said = h('p', { class: 'quiet typing', role: 'status' });
     this.element = h(
       'div', { class: 'chat' },
@@ -31,7 +31,7 @@ export class ChatView {
         h('h2', { id: 'inbox-title' }, 'Inbox'), h('div', { class: 'inbox-scroll' }, this.hint, this.list), this.#customer()),
       h('section', { class: 'card conversation', 'aria-label': 'Conversation' },
         h('header', { class: 'row' }, this.title, this.phone), this.window,
-        h('form', { class: 'row', onsubmit: (event) => this.#send(event) }, this.text, this.submit), this.said),
+        this.answer.element, this.said),
     );
   }
 
@@ -52,22 +52,22 @@ export class ChatView {
     const write = async (event) => {
       event.preventDefault();
       setText(this.said, '');
+      button.disabled = true;
       const body = await this.#chat.incoming({
         phone: phone.value, content_text: text.value, ...(name.value && { customer_name: name.value }),
       });
+      button.disabled = false;
       if (body) text.value = '';
     };
+    const button = h('button', {}, 'Write');
     return h('form', { class: 'customer', onsubmit: write },
       h('h3', {}, 'Write as a customer'), h('div', { class: 'row' }, phone, name),
-      h('div', { class: 'row' }, text, h('button', {}, 'Write')));
+      h('div', { class: 'row' }, text, button));
   }
 
-  async #send(event) {
-    event.preventDefault();
+  async #send(roomId, text, id) {
     setText(this.said, '');
-    const sent = await this.#chat.send(this.text.value);
-    if (sent) this.text.value = '';
-    this.text.focus();
+    return (await this.#chat.send(roomId, text, id)) !== null;
   }
 
   #show() {
@@ -79,7 +79,7 @@ export class ChatView {
     const room = rooms.find(({ room_id: id }) => id === openId);
     setText(this.title, room ? nameOf(room) : 'No room chosen');
     setText(this.phone, room?.room_phone ?? '');
-    this.text.disabled = this.submit.disabled = !room;
+    this.answer.show(room ? openId : null);
     this.older.hidden = !hasMore;
     keepChildren(this.messages, messages, { key: ({ id }) => id, make: bubble });
     const newest = `${openId} ${messages.at(-1)?.id}`;
