@@ -1,4 +1,4 @@
-"""The inbox on a bad day: slow lines, lost answers."""
+"""The inbox on a bad day: slow lines, lost answers, more to read than fits."""
 
 import asyncio
 
@@ -9,6 +9,10 @@ from tests.browser.conftest import OpenPage, Served
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
+PLACE = """
+[...document.querySelectorAll('.messages li')].find((li) => li.textContent.startsWith({!r})).getBoundingClientRect().top
+"""
+
 
 async def inbox(open_page: OpenPage, server: Served, user: str) -> Page:
     return await open_page(f"{server.url}/?rooms=lobby&user={user}&name={user.title()}#chat")
@@ -16,9 +20,8 @@ async def inbox(open_page: OpenPage, server: Served, user: str) -> Page:
 
 def write(server: Served, phone: str, *texts: str) -> str:
     for text in texts:
-        answer = server.post(
-            "/messages/incoming", {"phone": phone, "customer_name": f"Nr {phone}", "content_text": text}
-        )
+        message = {"phone": phone, "customer_name": f"Nr {phone}", "content_text": text}
+        answer = server.post("/messages/incoming", message)
     return str(answer["room_id"])
 
 
@@ -65,3 +68,36 @@ async def test_an_answer_goes_once_to_whom_it_was_written(server: Served, open_p
     await expect(answer).to_have_value("")
     texts = [message["content_text"] for message in server.get(f"/messages?room_id={room}")["messages"]]
     assert texts == ["one?", "once", "again"]
+
+
+async def test_who_reads_further_up_stays_there(server: Served, open_page: OpenPage) -> None:
+    page = await inbox(open_page, server, "reading")
+    write(server, "7100", *(f"m{number:02}" for number in range(60)))
+    await page.locator(".entry", has_text="Nr 7100").click()
+    bubbles, window = page.locator(".messages li"), page.locator(".message-window")
+    await expect(bubbles.last).to_be_in_viewport()
+    write(server, "7100", "follow")
+    await expect(bubbles.last).to_contain_text("follow")
+    await expect(bubbles.last).to_be_in_viewport()
+
+    await window.evaluate("(window) => window.scrollTo(0, 100)")
+    place = PLACE.format("m12")
+    before = await page.evaluate(place)
+    write(server, "7100", "stay")
+    await expect(bubbles.last).to_contain_text("stay")
+    assert await page.evaluate(place) == pytest.approx(before, abs=1)
+    await window.evaluate("(window) => window.scrollTo(0, 0)")
+    before = await page.evaluate(place)
+    await page.get_by_role("button", name="Earlier messages").click()
+    await expect(bubbles.first).to_contain_text("m00")
+    assert await page.evaluate(place) == pytest.approx(before, abs=1)
+
+    await page.get_by_label("Answer").fill("mine")
+    await page.get_by_label("Answer").press("Enter")
+    await expect(bubbles.last).to_contain_text("mine")
+    await expect(bubbles.last).to_be_in_viewport()
+    await page.get_by_role("tab", name="Rooms").click()
+    write(server, "7100", *(f"later {number}" for number in range(20)))
+    await page.get_by_role("tab", name="Chat").click()
+    await expect(bubbles.last).to_contain_text("later 19")
+    await expect(bubbles.last).to_be_in_viewport()

@@ -1,15 +1,13 @@
 import { AnswerForm } from './chat-answer.js';
 import { ChatClient } from './chat-client.js';
 import { nameOf, textOfMessage } from './chat-state.js';
+import { MessageWindow, TIME } from './chat-window.js';
 import { avatar, count, h, keepChildren, onNextFrame, setText } from './dom.js';
 import { bearer } from './me.js';
-
-const TIME = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
 
 /** The inbox: customers' rooms by latest message, the window of one, and a form that writes as a customer would. */
 export class ChatView {
   #chat = null;
-  #drawn = null;
   #draw = onNextFrame(() => this.#show());
 
   constructor(line, me) {
@@ -19,30 +17,28 @@ export class ChatView {
     this.hint = h('p', { class: 'quiet inbox-hint' }, 'No customer has written yet. Write as one below.');
     this.title = h('h2', { class: 'room-name grow' }, 'No room chosen');
     this.phone = h('span', { class: 'quiet number' });
-    this.older = h('button', { class: 'small', hidden: true, onclick: () => this.#chat.older() }, 'Earlier messages');
-    this.messages = h('ol', { class: 'messages', 'aria-label': 'Messages' });
-    this.window = h('div', { class: 'message-window', tabindex: '0', role: 'log', 'aria-label': 'Messages' },
-      this.older, this.messages);
+    this.window = new MessageWindow(() => this.#chat.older());
     this.answer = new AnswerForm((...message) => this.#send(...message));
     this.said = h('p', { class: 'quiet typing', role: 'status' });
     this.element = h(
       'div', { class: 'chat' },
       h('section', { class: 'card inbox', 'aria-labelledby': 'inbox-title' },
-        h('h2', { id: 'inbox-title' }, 'Inbox'), h('div', { class: 'inbox-scroll' }, this.hint, this.list), this.#customer()),
+        h('h2', { id: 'inbox-title' }, 'Inbox'),
+        h('div', { class: 'inbox-scroll' }, this.hint, this.list), this.#customer()),
       h('section', { class: 'card conversation', 'aria-label': 'Conversation' },
-        h('header', { class: 'row' }, this.title, this.phone), this.window,
-        this.answer.element, this.said),
+        h('header', { class: 'row' }, this.title, this.phone), this.window.element, this.answer.element, this.said),
     );
   }
 
   open() {
-    if (this.#chat) return;
+    // Nothing scrolls while it is hidden: it is drawn again when it is looked at.
+    if (this.#chat) return this.#draw();
     this.#chat = new ChatClient(this.line.socket, this.me.userId, {
       headers: bearer(this.me), onTraffic: this.line.onTraffic,
     });
     this.#chat.on('change', this.#draw);
     this.#chat.on('error', (message) => setText(this.said, message));
-    this.#draw();
+    return this.#draw();
   }
 
   #customer() {
@@ -67,11 +63,14 @@ export class ChatView {
 
   async #send(roomId, text, id) {
     setText(this.said, '');
-    return (await this.#chat.send(roomId, text, id)) !== null;
+    const sent = await this.#chat.send(roomId, text, id);
+    if (sent && roomId === this.#chat.state.openId) this.window.follow();
+    return sent !== null;
   }
 
   #show() {
-    const { rooms, openId, messages, hasMore } = this.#chat.state;
+    const { state } = this.#chat;
+    const { rooms, openId } = state;
     this.hint.hidden = rooms.length > 0;
     keepChildren(this.list, rooms, {
       key: (room) => room.room_id, make: (room) => this.#entry(room), show: (row, room) => fillEntry(row, room, openId),
@@ -80,11 +79,7 @@ export class ChatView {
     setText(this.title, room ? nameOf(room) : 'No room chosen');
     setText(this.phone, room?.room_phone ?? '');
     this.answer.show(room ? openId : null);
-    this.older.hidden = !hasMore;
-    keepChildren(this.messages, messages, { key: ({ id }) => id, make: bubble });
-    const newest = `${openId} ${messages.at(-1)?.id}`;
-    if (newest !== this.#drawn) this.window.scrollTop = this.window.scrollHeight;
-    this.#drawn = newest;
+    this.window.show(state);
   }
 
   #entry(room) {
@@ -106,11 +101,4 @@ function fillEntry(row, room, openId) {
   unread.toggleAttribute('hidden', !room.unread_count);
   unread.setAttribute('title', 'unread');
   button.setAttribute('aria-current', room.room_id === openId);
-}
-
-function bubble(message) {
-  const agent = message.user_id !== null;
-  return h('li', { class: agent ? 'agent' : 'customer-says' },
-    h('p', {}, textOfMessage(message)),
-    h('span', { class: 'quiet number' }, `${agent ? message.user_id : 'Customer'} · ${TIME.format(new Date(message.created_at))}`));
 }
