@@ -1,35 +1,45 @@
-import { Listeners } from '/client/listeners.js';
-import { createRequests } from '/client/connection.js';
+// Relative, so that these modules also run where they are tested.
+import { Listeners } from '../client/listeners.js';
+import { backoffMs, createRequests } from '../client/connection.js';
+import { ChatApi } from './chat-api.js';
 import {
-  createChatState, hasGap, messageTold, messagesRead, opened, roomTold, roomsRead, unreadTold,
+  createChatState, hasGap, knows, messageTold, messagesRead, opened, roomTold, roomsRead, unreadTold,
 } from './chat-state.js';
 
 const PAGE = 50;
+const MOST_ROOMS = 1000;
 const STRANGER_MS = 1000;
 
-/** The chat over one socket and the HTTP routes; emits `change` and `error` (a message). */
+/**
+ * The chat over one socket and the HTTP routes; emits `change` and `error` (a message, empty when it is over). A read
+ * that failed for now is repeated until it succeeds or nobody wants it any more.
+ */
 export class ChatClient extends Listeners {
   state = createChatState();
   #socket;
   #requests;
-  #headers;
+  #api;
   #userId;
+  #held = new Set();
+  #listing = null;
+  #reading = null;
 
-  constructor(socket, userId, { headers = {}, onTraffic } = {}) {
+  constructor(socket, userId, { headers, onTraffic } = {}) {
     super();
     this.#socket = socket;
     this.#userId = userId;
-    this.#headers = headers;
+    this.#api = new ChatApi(headers);
     this.#requests = createRequests(socket, { onTraffic });
     const listeners = {
       connect: () => this.#back(),
       disconnect: () => this.#requests.failAll(),
       new_message: (message) => this.#message(message),
       'room:new_message': (message) => this.#message(message),
-      new_room_complete: (room) => this.#put(roomTold(this.state, room)),
-      'room:unread': (body) => body.room_id !== this.state.openId && this.#put(unreadTold(this.state, body)),
+      new_room_complete: (room) => this.#told((state) => roomTold(state, room)),
+      'room:unread': (body) => this.#told((state) => unreadTold(state, body)),
     };
     for (const [event, listener] of Object.entries(listeners)) socket.on(event, listener);
+    document.addEventListener('visibilitychange', () => this.#read());
     this.#back();
   }
 
@@ -38,8 +48,7 @@ export class ChatClient extends Listeners {
     this.leave();
     this.#put(opened(this.state, roomId));
     await this.#subscribe();
-    await this.older();
-    this.#read();
+    await this.#newest();
   }
 
   leave() {
@@ -47,11 +56,10 @@ export class ChatClient extends Listeners {
   }
 
   /** Reads the page of messages before those that are there. */
-  async older() {
-    const { openId, messages } = this.state;
-    const before = messages.length ? `&before=${messages[0].seq}` : '';
-    const body = await this.#get(`/messages?room_id=${encodeURIComponent(openId)}&limit=${PAGE}${before}`);
-    if (body) this.#put(messagesRead(this.state, openId, body.messages, body.has_more));
+  older() {
+    const before = this.state.messages[0]?.seq;
+    if (before === undefined) return this.#newest();
+    return this.#messages(`&before=${before}`, () => this.state.messages[0]?.seq === before);
   }
 
   /** `clientId`: the same for the same message sent again, which is then saved once. */
@@ -66,8 +74,7 @@ export class ChatClient extends Listeners {
 
   async #back() {
     if (!this.#socket.connected) return;
-    const body = await this.#get(`/rooms?limit=${PAGE}`);
-    if (body) this.#put(roomsRead(this.state, body.data.rooms));
+    this.#list();
     if (this.state.openId === null) return;
     await this.#subscribe();
     await this.#newest();
@@ -77,12 +84,25 @@ export class ChatClient extends Listeners {
     return this.#requests.send('room:join', { room_id: this.state.openId });
   }
 
+  /** Reads as much of the list as was there. */
+  #list() {
+    const mine = this.#listing = {};
+    const limit = Math.min(Math.max(PAGE, this.state.rooms.length), MOST_ROOMS);
+    return this.#untilRead(`/rooms?limit=${limit}`, () => this.#listing === mine,
+      (state, { data }) => roomsRead(state, data));
+  }
+
   async #newest() {
-    const { openId } = this.state;
-    const body = await this.#get(`/messages?room_id=${encodeURIComponent(openId)}&limit=${PAGE}`);
-    if (!body) return;
-    this.#put(messagesRead(this.state, openId, body.messages, body.has_more || this.state.hasMore));
+    const mine = this.#reading = {};
+    await this.#messages('', () => this.#reading === mine);
     this.#read();
+  }
+
+  #messages(query, wanted) {
+    const { openId } = this.state;
+    return this.#untilRead(`/messages?room_id=${encodeURIComponent(openId)}&limit=${PAGE}${query}`,
+      () => this.state.openId === openId && wanted(),
+      (state, { messages, has_more: hasMore }) => messagesRead(state, openId, messages, hasMore));
   }
 
   #read() {
@@ -92,43 +112,43 @@ export class ChatClient extends Listeners {
 
   #message(message) {
     const before = this.state;
-    this.#put(messageTold(before, message));
-    if (this.state === before) return;
-    if (message.room_id === this.state.openId) {
-      if (hasGap(this.state)) this.#newest();
-      else this.#read();
-    } else if (!this.state.rooms.some(({ room_id: id }) => id === message.room_id)) {
-      setTimeout(() => this.#meet(message.room_id), STRANGER_MS);
+    this.#told((state) => messageTold(state, message));
+    if (!knows(this.state, message.room_id)) setTimeout(() => this.#meet(message.room_id), STRANGER_MS);
+    if (this.state.messages === before.messages) return;
+    if (hasGap(this.state)) this.#newest();
+    else this.#read();
+  }
+
+  /** A room beyond what was read of the list, of which a message came. */
+  #meet(roomId) {
+    return this.#untilRead(`/rooms/${encodeURIComponent(roomId)}`, () => !knows(this.state, roomId),
+      (state, { data }) => roomTold(state, data));
+  }
+
+  /** Takes over what an event told, and again on top of every answer that was on its way and may be older. */
+  #told(step) {
+    for (const held of this.#held) held.push(step);
+    this.#put(step(this.state));
+  }
+
+  async #untilRead(path, wanted, take) {
+    for (let tries = 0; wanted(); tries += 1) {
+      const held = [];
+      this.#held.add(held);
+      const { body, error, retryable } = await this.#api.get(path);
+      this.#held.delete(held);
+      if (body) this.#put(held.reduce((state, step) => step(state), take(this.state, body)));
+      if (error || tries > 0) this.emit('error', error ?? '');
+      if (!retryable) return;
+      await new Promise((resolve) => setTimeout(resolve, backoffMs(tries)));
     }
-  }
-
-  /** A room beyond the first page of the list, of which a message came. */
-  async #meet(roomId) {
-    if (this.state.rooms.some(({ room_id: id }) => id === roomId)) return;
-    const body = await this.#get(`/rooms/${encodeURIComponent(roomId)}`);
-    if (body) this.#put(roomTold(this.state, body.data));
-  }
-
-  #get(path) {
-    return this.#ask(path, { headers: this.#headers, cache: 'no-store' });
-  }
-
-  #post(path, body) {
-    const headers = { ...this.#headers, 'content-type': 'application/json' };
-    return this.#ask(path, { method: 'POST', headers, body: JSON.stringify(body) });
   }
 
   /** The answer's body; null when it failed, which is told as `error`. */
-  async #ask(path, init) {
-    try {
-      const answer = await fetch(path, init);
-      const body = await answer.json();
-      if (answer.ok) return body;
-      this.emit('error', body.error?.message ?? answer.statusText);
-    } catch {
-      this.emit('error', 'The chat cannot be reached now.');
-    }
-    return null;
+  async #post(path, message) {
+    const { body, error } = await this.#api.post(path, message);
+    if (error) this.emit('error', error);
+    return body ?? null;
   }
 
   #put(state) {

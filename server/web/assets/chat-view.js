@@ -5,6 +5,8 @@ import { MessageWindow, TIME } from './chat-window.js';
 import { avatar, count, h, keepChildren, onNextFrame, setText } from './dom.js';
 import { bearer } from './me.js';
 
+const NOBODY = 'No customer has written yet. Write as one below.';
+
 /** The inbox: customers' rooms by latest message, the window of one, and a form that writes as a customer would. */
 export class ChatView {
   #chat = null;
@@ -14,7 +16,7 @@ export class ChatView {
     this.line = line;
     this.me = me;
     this.list = h('ul', { class: 'inbox-list' });
-    this.hint = h('p', { class: 'quiet inbox-hint' }, 'No customer has written yet. Write as one below.');
+    this.hint = h('p', { class: 'quiet inbox-hint' });
     this.title = h('h2', { class: 'room-name grow' }, 'No room chosen');
     this.phone = h('span', { class: 'quiet number' });
     this.window = new MessageWindow(() => this.#chat.older());
@@ -70,8 +72,9 @@ export class ChatView {
 
   #show() {
     const { state } = this.#chat;
-    const { rooms, openId } = state;
+    const { rooms, cursor, openId } = state;
     this.hint.hidden = rooms.length > 0;
+    setText(this.hint, cursor === undefined ? 'Reading the inbox …' : NOBODY);
     keepChildren(this.list, rooms, {
       key: (room) => room.room_id, make: (room) => this.#entry(room), show: (row, room) => fillEntry(row, room, openId),
     });

@@ -29,7 +29,7 @@ export class MessageWindow {
     this.#roomId = openId;
     const anchor = this.messages.firstElementChild;
     const before = anchor?.offsetTop;
-    this.older.hidden = !hasMore;
+    this.older.hidden = !(hasMore ?? messages.length);
     keepChildren(this.messages, messages, { key: ({ id }) => id, make: bubble });
     if (this.#following || !anchor?.isConnected) this.follow();
     else this.element.scrollTop += anchor.offsetTop - before;
