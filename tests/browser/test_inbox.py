@@ -1,4 +1,4 @@
-"""The inbox on a bad day: slow lines, lost answers, a store that is away."""
+"""The inbox on a bad day: slow lines, lost answers, a store that is away, more customers than fit."""
 
 import asyncio
 
@@ -105,13 +105,17 @@ async def test_who_reads_further_up_stays_there(server: Served, open_page: OpenP
 
 @pytest.mark.expect_console("503")
 async def test_an_inbox_that_cannot_be_read_is_not_called_empty(server: Served, open_page: OpenPage) -> None:
-    """T0.7: it is read when it can be."""
-    write(server, "7200", "hi")
+    """T0.7: it is read when it can be; the customers beyond the first page are there when asked for."""
+    for number in range(52):
+        write(server, f"72{number:02}", "hi")
     page = await open_page(f"{server.url}/?rooms=lobby&user=waiting&name=Waiting")
     refusal = {"error": {"message": "away"}}
     await page.route("**/rooms?*", lambda route: route.fulfill(status=503, json=refusal), times=1)
     await page.get_by_role("tab", name="Chat").click()
     await expect(page.get_by_text("away", exact=True)).to_be_visible()
     await expect(page.get_by_text("Reading the inbox")).to_be_visible()
-    await expect(page.locator(".entry", has_text="Nr 7200")).to_be_visible()
+    await expect(page.locator(".entry", has_text="Nr 7251")).to_be_visible()
     await expect(page.get_by_text("away", exact=True)).to_be_hidden()
+    await expect(page.locator(".entry")).to_have_count(50)
+    await page.get_by_role("button", name="More customers").click()
+    await expect(page.locator(".entry", has_text="Nr 7200")).to_be_visible()

@@ -168,6 +168,25 @@ test('a message read before it is told counts once', async () => {
   assert.deepEqual([room('a').unread_count, room('a').message_count], [2, 2]);
 });
 
+test('the list goes on page by page, and is as long again after a reconnect', async () => {
+  for (const id of range(1, 120)) server.customer(`r${id}`);
+  await started();
+  assert.equal(chat.state.rooms.length, 50);
+  server.onRead = () => server.customer('r30');
+  await chat.more();
+  server.onRead = () => {};
+  assert.deepEqual([chat.state.rooms.length, room('r30').unread_count], [100, 2]);
+  server.customer('r1');
+  mock.timers.tick(1000);
+  await quiet();
+  assert.deepEqual([chat.state.rooms[0].room_id, room('r1').unread_count], ['r1', 2]);
+  await away(() => server.customer('r119'));
+  assert.equal(chat.state.rooms.length, 101);
+  assert.equal(chat.state.rooms[0].room_id, 'r119');
+  await chat.more();
+  assert.deepEqual([chat.state.rooms.length, chat.state.cursor], [120, null]);
+});
+
 test('what is kept does not grow with the messages of rooms that are not open', async () => {
   server.customer('a', 99);
   await started();

@@ -3,7 +3,7 @@ import { Listeners } from '../client/listeners.js';
 import { backoffMs, createRequests } from '../client/connection.js';
 import { ChatApi } from './chat-api.js';
 import {
-  createChatState, hasGap, knows, messageTold, messagesRead, opened, roomTold, roomsRead, unreadTold,
+  createChatState, hasGap, knows, messageTold, messagesRead, moreRoomsRead, opened, roomTold, roomsRead, unreadTold,
 } from './chat-state.js';
 
 const PAGE = 50;
@@ -60,6 +60,15 @@ export class ChatClient extends Listeners {
     const before = this.state.messages[0]?.seq;
     if (before === undefined) return this.#newest();
     return this.#messages(`&before=${before}`, () => this.state.messages[0]?.seq === before);
+  }
+
+  /** Reads the list's next page. */
+  more() {
+    const { cursor } = this.state;
+    if (!cursor) return undefined;
+    const current = (state) => state.cursor === cursor;
+    return this.#untilRead(`/rooms?limit=${PAGE}&cursor=${encodeURIComponent(cursor)}`, () => current(this.state),
+      (state, { data }) => (current(state) ? moreRoomsRead(state, data) : state));
   }
 
   /** `clientId`: the same for the same message sent again, which is then saved once. */

@@ -23,6 +23,11 @@ export function roomsRead(state, { rooms, cursor = null }) {
   return withRooms({ ...state, rooms: rooms.map((room) => shown(state, room)), cursor }, open);
 }
 
+/** The page behind those known; a room that is known already was told of since. */
+export function moreRoomsRead(state, { rooms, cursor = null }) {
+  return withRooms({ ...state, cursor }, rooms);
+}
+
 /** A room told whole: `new_room_complete`, or read alone. */
 export function roomTold(state, room) {
   const others = state.rooms.filter(({ room_id: id }) => id !== room.room_id);

@@ -17,6 +17,8 @@ export class ChatView {
     this.me = me;
     this.list = h('ul', { class: 'inbox-list' });
     this.hint = h('p', { class: 'quiet inbox-hint' });
+    this.more = h('button', { class: 'small inbox-more', hidden: true, onclick: () => this.#chat.more() },
+      'More customers');
     this.title = h('h2', { class: 'room-name grow' }, 'No room chosen');
     this.phone = h('span', { class: 'quiet number' });
     this.window = new MessageWindow(() => this.#chat.older());
@@ -26,7 +28,7 @@ export class ChatView {
       'div', { class: 'chat' },
       h('section', { class: 'card inbox', 'aria-labelledby': 'inbox-title' },
         h('h2', { id: 'inbox-title' }, 'Inbox'),
-        h('div', { class: 'inbox-scroll' }, this.hint, this.list), this.#customer()),
+        h('div', { class: 'inbox-scroll' }, this.hint, this.list, this.more), this.#customer()),
       h('section', { class: 'card conversation', 'aria-label': 'Conversation' },
         h('header', { class: 'row' }, this.title, this.phone), this.window.element, this.answer.element, this.said),
     );
@@ -78,6 +80,7 @@ export class ChatView {
     keepChildren(this.list, rooms, {
       key: (room) => room.room_id, make: (room) => this.#entry(room), show: (row, room) => fillEntry(row, room, openId),
     });
+    this.more.hidden = !cursor;
     const room = rooms.find(({ room_id: id }) => id === openId);
     setText(this.title, room ? nameOf(room) : 'No room chosen');
     setText(this.phone, room?.room_phone ?? '');
