@@ -29,11 +29,12 @@ export class RemovalsChart {
     return Number(this.select.value);
   }
 
-  show(days) {
-    const text = JSON.stringify([days, this.days]);
+  /** `now`: the server's time, whose days these are. */
+  show(days, now) {
+    const all = filled(days, this.days, now);
+    const text = JSON.stringify(all);
     if (text === this.#text) return;
     this.#text = text;
-    const all = filled(days, this.days);
     const most = niceTop(Math.max(1, ...all.map(({ total }) => total)));
     const width = (WIDTH - LEFT) / all.length;
     this.svg.replaceChildren(...grid(most), ...all.flatMap((day, at) => column(day, LEFT + at * width, width, most)));
@@ -52,11 +53,10 @@ export class RemovalsChart {
 }
 
 /** Every day of the span, those without removals too; days are UTC, as the server counts them. */
-function filled(days, span) {
+function filled(days, span, now) {
   const known = new Map(days.map(({ date, removals }) => [date, removals]));
-  const today = Date.now();
   return Array.from({ length: span }, (_, at) => {
-    const date = new Date(today - (span - 1 - at) * 86_400_000).toISOString().slice(0, 10);
+    const date = new Date(now - (span - 1 - at) * 86_400_000).toISOString().slice(0, 10);
     const removals = known.get(date) ?? {};
     return { date, removals, total: Object.values(removals).reduce((sum, users) => sum + users, 0) };
   });

@@ -56,7 +56,7 @@ function show(overview, live, removals) {
   figures.show(overview, live);
   rooms.show(live);
   nodes.show(overview);
-  chart.show(removals.days);
+  chart.show(removals.days, overview.timestamp);
 }
 
 function askForToken() {
