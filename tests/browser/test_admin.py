@@ -34,7 +34,7 @@ async def test_rooms_nodes_removals_and_redis(server: Served, open_page: OpenPag
     row = page.get_by_role("region", name="Rooms by size").get_by_role("row", name="operated")
     await expect(row.get_by_role("cell")).to_have_text(["operated", "1", "1"])
     overview = server.get("/api/admin/overview", admin=True)
-    node = page.get_by_role("region", name="Nodes and leases").last.get_by_role("row", name=overview["node"]["bootId"])
+    node = page.get_by_role("region", name="Nodes and leases").get_by_role("row", name=overview["node"]["bootId"])
     await expect(node).to_contain_text("one")
     await expect(page.locator("[data-fact=nodes]")).to_have_text("1")
     await expect(page.locator("[data-fact=lag]")).to_have_text("0 ms")
@@ -47,3 +47,21 @@ async def test_rooms_nodes_removals_and_redis(server: Served, open_page: OpenPag
     counts = [f"{today.get(reason, 0)}" for reason in reasons]
     await expect(first.get_by_role("cell")).to_have_text([*counts, f"{sum(today.values())}"])
     await expect(page.locator("svg rect[data-reason=kicked]")).to_have_count(1)
+
+
+async def test_however_often_it_is_looked_at_it_asks_every_two_seconds(server: Served, open_page: OpenPage) -> None:
+    page = await open_page(f"{server.url}/admin", wait=False)
+    await page.clock.install()
+    await page.get_by_label("Admin token").fill(ADMIN_TOKEN)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("status")).to_contain_text("as of")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/overview") else None)
+    looks = "for (let look = 0; look < 10; look += 1) document.dispatchEvent(new Event('visibilitychange'))"
+    async with page.expect_response("**/overview"):
+        await page.evaluate(looks)
+    await page.wait_for_load_state("networkidle")
+    asked.clear()
+    async with page.expect_response("**/overview"):
+        await page.clock.run_for(2000)
+    assert len(asked) == 1

@@ -15,13 +15,13 @@ AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 
 
 async def faults(page: Page) -> list[Any]:
-    """What axe finds serious or critical, with the elements."""
+    """What axe finds serious or critical, or has two landmarks of one name, with the elements."""
     await page.evaluate(AXE.read_text("utf-8"))
     found = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
     return [
         (one["id"], [node["html"] for node in one["nodes"]])
         for one in found["violations"]
-        if one["impact"] in {"serious", "critical"}
+        if one["impact"] in {"serious", "critical"} or one["id"] == "landmark-unique"
     ]
 
 

@@ -7,7 +7,7 @@ export function roomsTable() {
   const note = h('p', { class: 'quiet' });
   const element = h('section', { class: 'card', 'aria-labelledby': 'rooms-title' },
     h('h2', { id: 'rooms-title' }, 'Rooms by size'), note,
-    h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Rooms by size' },
+    h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Rooms as a table' },
       h('table', {}, head(['Room', 'Users', 'Connections']), body)));
   return {
     element,
@@ -34,7 +34,7 @@ export function nodesTable() {
   const body = h('tbody');
   const element = h('section', { class: 'card', 'aria-labelledby': 'nodes-title' },
     h('h2', { id: 'nodes-title' }, 'Nodes and leases'),
-    h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Nodes and leases' },
+    h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Nodes as a table' },
       h('table', {}, head(['Node', 'Boot', 'Lease left']), body)));
   return {
     element,

@@ -8,6 +8,7 @@ const EVERY_MS = 2000;
 
 let token = sessionStorage.getItem(TOKEN) ?? '';
 let timer = null;
+let reading = new AbortController();
 
 const state = h('span', { class: 'pill push', role: 'status' });
 const figures = tiles();
@@ -24,23 +25,25 @@ document.addEventListener('visibilitychange', () => document.hidden || refresh()
 if (token) refresh();
 else gate.ask('');
 
-async function read(path) {
-  const answer = await fetch(path, { headers: { authorization: `Bearer ${token}` }, cache: 'no-store' });
+async function read(path, signal) {
+  const answer = await fetch(path, { headers: { authorization: `Bearer ${token}` }, cache: 'no-store', signal });
   const body = await answer.json();
   if (!answer.ok) throw Object.assign(new Error(body.error?.message ?? answer.statusText), { status: answer.status });
   return body;
 }
 
-/** Reads everything anew, and again in two seconds; nothing while the page is hidden. */
+/** Reads everything anew instead of what is being read, and again in two seconds; nothing while the page is hidden. */
 async function refresh() {
   clearTimeout(timer);
+  reading.abort();
   if (document.hidden || !token) return;
+  reading = new AbortController();
+  const { signal } = reading;
+  const paths = ['/api/admin/overview', '/api/chatrooms?limit=50', `/api/analytics/removals?days=${chart.days}`];
   try {
-    const [overview, live, removals] = await Promise.all([
-      read('/api/admin/overview'), read('/api/chatrooms?limit=50'), read(`/api/analytics/removals?days=${chart.days}`),
-    ]);
-    show(overview, live, removals);
+    show(...await Promise.all(paths.map((path) => read(path, signal))));
   } catch (error) {
+    if (signal.aborted) return;
     setText(state, error.status === 503 ? 'the store is out of reach' : 'no answer');
     state.dataset.tone = 'bad';
     if (error.status === 401 || error.status === 403) return gate.ask(error.message);
