@@ -54,6 +54,8 @@ class Feed:
         A subscription that is not confirmed stands all the same: it takes effect when Redis is back.
         """
         self._wanted[channel] = (None, handler)
+        # A server that lost its slots to another may never say so to those who listen to it.
+        self._topology.on_moved.add(self._moved)
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._topology.pipe(channel)
@@ -135,6 +137,7 @@ class Feed:
     async def close(self) -> None:
         """Close every connection and forget every subscription. The feed may be used again."""
         self._wanted.clear()
+        self._topology.on_moved.discard(self._moved)
         if self._moving:
             await end_tasks([self._moving])
         connections, self._connections = list(self._connections.values()), {}

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from redis.exceptions import MovedError, NoScriptError, ResponseError
+from redis.exceptions import ClusterDownError, MovedError, NoScriptError, ResponseError
 
 from presence_engine.errors import ConfigurationError, ContractBroken, StoreUnavailable
 from presence_engine.feed import Feed
@@ -133,11 +133,12 @@ class Store:
                 await self._remedy(self._topology.refresh, closes)
                 last = error
             except ResponseError as error:
+                if isinstance(error, ClusterDownError):
+                    self._topology.doubt(pipe)
+                    self._look(closes)
                 raise await self._refused(name, pipe, error) from None
             except StoreUnavailable:
-                # In the background: the caller has waited long enough.
-                if closes == self._closes:
-                    self._looking.start()
+                self._look(closes)
                 raise
         raise StoreUnavailable(f"Redis cannot serve now: {last}")
 
@@ -147,6 +148,11 @@ class Store:
             await remedy()
         if closes != self._closes:
             raise StoreUnavailable("the connection to Redis was closed")
+
+    def _look(self, closes: int) -> None:
+        """In the background: the caller has waited long enough."""
+        if closes == self._closes:
+            self._looking.start()
 
     async def _look_again(self) -> None:
         """A node that went away may have a successor; the caller is told either way."""
@@ -161,7 +167,7 @@ class Store:
         if code in _NOT_NOW:
             if code in _ELSEWHERE:
                 await pipe.close()
-            return StoreUnavailable(f"Redis cannot serve now: {error}")
+            return StoreUnavailable(f"Redis cannot serve now: {code} {str(error).removeprefix(code).lstrip()}")
         if code == "NOAUTH" or "unauthenticated" in str(error):
             return StoreUnavailable("Redis wants a password")
         if code == "NOPERM" or str(error).startswith(_NOT_ALLOWED):

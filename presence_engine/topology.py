@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -26,11 +27,12 @@ _DATABASE: Final = re.compile(r"^/?\d*/?$")
 class Topology(Protocol):
     """What a Store asks of the servers behind it.
 
-    database: its number there. moves: how often slots were found to have changed hands.
+    database: its number there. moves: how often slots were found to have changed hands. on_moved: what is called then.
     """
 
     database: int
     moves: int
+    on_moved: set[Callable[[], None]]
 
     async def pipe(self, key: str) -> Pipe:
         """The pipe to the server of `key`."""
@@ -40,6 +42,9 @@ class Topology(Protocol):
 
     async def refresh(self) -> None:
         """Look again which server has what; an answer said that it moved."""
+
+    def doubt(self, pipe: Pipe) -> None:
+        """Ask others first: this server says that its cluster is down."""
 
     def connect_for(self, key: str) -> Connect:
         """How a feed connects to the server that has `key` now."""
@@ -62,6 +67,7 @@ class OneServer:
     def __init__(self, pool: ConnectionPool, timeout_ms: int, finders: Sequence[Redis] = ()) -> None:
         pool.make_connection()  # which raises TypeError now, and not at the first call, for what it does not take
         self.database = int(pool.connection_kwargs.get("db") or 0)
+        self.on_moved: set[Callable[[], None]] = set()
         self._make_connection, self._finders = pool.make_connection, finders
         self._pipe = Pipe(pool.make_connection, timeout_ms)
 
@@ -73,6 +79,9 @@ class OneServer:
 
     async def refresh(self) -> None:
         """There is nothing to look up."""
+
+    def doubt(self, pipe: Pipe) -> None:
+        """There is nobody else to ask."""
 
     def connect_for(self, key: str) -> Connect:
         return self._make_connection
@@ -97,10 +106,13 @@ class Cluster:
         self._seeds, self._options, self._timeout_ms = seeds, options, timeout_ms
         self._pool(seeds[0]).make_connection()  # which raises TypeError for what it does not take
         self.moves = 0
+        self.on_moved: set[Callable[[], None]] = set()
         self._slots: list[tuple[int, int, Place]] = []
         # Of every slot the last owner known, also while it has none.
         self._owners: dict[int, Place] = {}
         self._pipes: dict[Place, Pipe] = {}
+        # When a place last said that its cluster is down.
+        self._doubted_s: dict[Place, float] = {}
         self._refreshing = SharedTask(self._refresh, "redis-slots")
 
     async def pipe(self, key: str) -> Pipe:
@@ -134,9 +146,14 @@ class Cluster:
         """
         await self._refreshing.done()
 
+    def doubt(self, pipe: Pipe) -> None:
+        """A master that the others cut off and replaced still answers, with a map that says it has its slots."""
+        self._doubted_s |= {place: time.monotonic() for place, its in self._pipes.items() if its is pipe}
+
     async def _refresh(self) -> None:
         last: Exception = StoreUnavailable("no node of the cluster answers")
-        for place in dict.fromkeys([*(place for _, _, place in self._slots), *self._seeds]):
+        places = dict.fromkeys([*(place for _, _, place in self._slots), *self._seeds])
+        for place in sorted(places, key=lambda place: self._doubted_s.get(place, 0.0)):
             try:
                 reply = await self._pipe_to(place).call("CLUSTER", "SLOTS")
             except (StoreUnavailable, ResponseError) as error:
@@ -155,8 +172,12 @@ class Cluster:
         One that was moved on purpose lost none, and looks the same: it costs a comparison that finds nothing.
         """
         owners = {slot: place for first, end, place in self._slots for slot in range(first, end + 1)}
-        self.moves += any(self._owners.get(slot, place) != place for slot, place in owners.items())
+        moved = any(self._owners.get(slot, place) != place for slot, place in owners.items())
         self._owners |= owners
+        if moved:
+            self.moves += 1
+            for tell in tuple(self.on_moved):
+                tell()
 
     @staticmethod
     def _place_of(node: Sequence[Any], asked: Place) -> Place:

@@ -12,8 +12,9 @@ from typing import Final
 import pytest
 from redis.crc import key_slot
 
+from presence_engine import EngineSettings, Joined, PresenceEngine, StoreUnavailable
 from presence_engine.keys import Keyspace
-from tests.cluster.servers import SLOTS, Cluster, SentinelSet
+from tests.cluster.servers import SLOTS, Cluster, SentinelSet, until
 from tests.faults.conftest import Opened
 from tests.faults.processes import ServerProcess
 from tests.faults.tab import Tab, eventually
@@ -146,3 +147,30 @@ async def has(server: ServerProcess, room: str, expected: list[str]) -> bool:
         return sorted(await asyncio.to_thread(server.users, room)) == expected
     except OSError:
         return False
+
+
+async def test_a_master_that_only_the_cluster_cannot_reach(cluster_with_replicas: Cluster) -> None:
+    """C6, C16: it goes on naming itself the master; its rooms go on at its successor, and their feed with them."""
+    cut, *others = cluster_with_replicas.instances
+    successor, heard, room = others[2], list[bytes](), rooms_on(0)[0]
+    async with PresenceEngine(cluster_with_replicas.url, settings=EngineSettings(partitions=128)) as engine:
+        feed, channel = engine.open_feed(on_lost=lambda: None, on_restored=lambda: None), engine.channel(room)
+        await feed.subscribe(channel, heard.append)
+        line = feed.line(channel)
+        for other in others:
+            cut.ask("CLUSTER", "FORGET", other.ask("CLUSTER", "MYID"))
+        until(lambda: "cluster_state:fail" in cut.ask("CLUSTER", "INFO"), "a master that is alone")
+        successor.ask("CLUSTER", "FAILOVER", "TAKEOVER")
+
+        async def joined() -> bool:
+            try:
+                return isinstance(await engine.join(room, "u", "c"), Joined)
+            except StoreUnavailable:
+                return False
+
+        await eventually(joined, "a join", 10)
+        await eventually(lambda: feed.line(channel) not in {None, line}, "the feed of the successor", 10)
+        await engine.leave(room, "u", "c")
+        await eventually(lambda: heard, "the leave", 10)
+        assert cut.ask("ROLE")[0] == "master"
+        await feed.close()

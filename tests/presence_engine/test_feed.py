@@ -281,6 +281,7 @@ class SeveralServers(OneServer):
     def __init__(self, **servers: Topology) -> None:
         self.servers = servers
         self.has: dict[str, str] = {}
+        self.on_moved = set()
 
     async def pipe(self, key: str) -> Pipe:
         return await self.servers[self.has[key]].pipe(key)

@@ -1,12 +1,15 @@
 """Which server a URL names."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from redis._parsers.base import BaseParser
 from redis.asyncio.connection import SSLConnection
 
+from presence_engine.address import Place
 from presence_engine.errors import ConfigurationError, StoreUnavailable
+from presence_engine.pipe import Pipe
 from presence_engine.store import Store
 from presence_engine.topology import Cluster, OneServer, topology
 from tests.faults.processes import free_port
@@ -188,3 +191,57 @@ async def test_a_slot_that_changes_hands_counts_as_a_break(monkeypatch: pytest.M
         await made.refresh()
         counted.append(store.breaks)
     assert counted == [0, 0, 0, 1, 1, 1, 2]
+
+
+class Node:
+    """A node of a Cluster: `owner` has the slots, it says; is_down: it carries out nothing."""
+
+    breaks = 0
+
+    def __init__(self, asked: list[Place], place: Place) -> None:
+        self.asked, self.place, self.owner, self.is_down = asked, place, place, False
+
+    def call(self, *command: Any) -> asyncio.Future[Any]:
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if command == ("CLUSTER", "SLOTS"):
+            self.asked.append(self.place)
+            answer.set_result([(0, 16383, (self.owner[0].encode(), self.owner[1]))])
+        elif self.is_down:
+            answer.set_exception(BaseParser.parse_error("CLUSTERDOWN The cluster is down"))
+        else:
+            answer.set_result([b"ok"])
+        return answer
+
+    async def close(self) -> None:
+        """It may be used again."""
+
+
+async def test_a_master_that_was_cut_off_is_asked_last() -> None:
+    """C6, C16: it answers, and says for ever that it has the slots; the others know who has."""
+    store = Store("redis+cluster://h:1,h:2")
+    made, asked = store._topology, list[Place]()
+    assert isinstance(made, Cluster)
+    one, two, new = (Node(asked, ("h", port)) for port in (1, 2, 3))
+    made._pipes = cast("dict[Place, Pipe]", {node.place: node for node in (one, two, new)})
+    told: list[int] = []
+    made.on_moved.add(lambda: told.append(store.breaks))
+    layout = ("presence/layout", ("{0}", "{0}"), {"partitions": 1})
+    assert await store.run(*layout) == [b"ok"]
+    one.is_down, two.owner = True, new.place
+    with pytest.raises(StoreUnavailable, match="CLUSTERDOWN"):
+        await store.run(*layout)
+    await store._looking.done()
+    assert await store.run(*layout) == [b"ok"]
+    assert (asked, told) == ([one.place, two.place], [1])
+    await store.close()
+
+
+async def test_of_nodes_that_all_were_down_the_last_to_say_so_is_asked_last() -> None:
+    asked: list[Place] = []
+    nodes = {("h", port): Node(asked, ("h", port)) for port in (1, 2)}
+    made = Cluster(list(nodes), {}, 300)
+    made._pipes = cast("dict[Place, Pipe]", nodes)
+    for last, first in ((2, 1), (1, 2)):
+        made.doubt(made._pipes["h", last])
+        await made.refresh()
+        assert asked.pop() == ("h", first)
