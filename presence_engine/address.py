@@ -35,6 +35,12 @@ _OURS: Final = frozenset(
 )
 
 
+def shown(place: Place) -> str:
+    """A place as it is written."""
+    host, port = place
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def options_of(url: str, *own: str) -> dict[str, Any]:
     """What the query says of every connection, and `own` parameters. Raises ConfigurationError, which names one."""
     scheme, query = url.partition("://")[0], urlsplit(url).query

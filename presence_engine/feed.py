@@ -77,6 +77,7 @@ class Feed:
         if place not in self._connections:
             connection = FeedConnection(
                 self._topology.connect_for(channel),
+                self._topology.address(channel),
                 on_lost=self._lost,
                 on_restored=self._on_restored,
                 on_moved=self._moved,

@@ -12,13 +12,15 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import MovedError
 
 from presence_engine.errors import StoreUnavailable
-from presence_engine.pipe import CONNECTION_ERRORS
+from presence_engine.pipe import CONNECTION_ERRORS, reason_of
 from presence_engine.tasks import end_tasks
 
 Handler = Callable[[bytes], None]
 
 _PING_EVERY_S: Final = 2.0
 _SILENT_FOR_S: Final = 5.0
+# A connection that ends sooner is another failure of one outage.
+_STOOD_S: Final = 1.0
 _RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 log = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ def ended() -> StoreUnavailable:
 class FeedConnection:
     """One subscribing connection to one server. It reconnects by itself and subscribes anew.
 
+    address: the server's, for people.
     on_lost: called when messages may be missing from now on. on_restored: called when every channel is subscribed
     again; the caller then compares positions, since what was published meanwhile is gone.
     """
@@ -38,12 +41,13 @@ class FeedConnection:
     def __init__(
         self,
         make_connection: Callable[[], AbstractConnection],
+        address: str,
         *,
         on_lost: Callable[[], None],
         on_restored: Callable[[], None],
         on_moved: Callable[[], None],
     ) -> None:
-        self._make_connection = make_connection
+        self._make_connection, self._address = make_connection, address
         self._on_lost, self._on_restored, self._on_moved = on_lost, on_restored, on_moved
         self._connection: AbstractConnection | None = None
         self._handlers: dict[bytes, Handler] = {}
@@ -98,17 +102,22 @@ class FeedConnection:
             log.debug("feed: %s not sent, the connection is on its way out", command[0])
 
     async def _run(self) -> None:
-        failures = 0
+        failures, loop = 0, asyncio.get_running_loop()
         while True:
             connection = self._make_connection()
+            connected_s = math.inf
             try:
                 await connection.connect()
-                failures = 0
+                connected_s = loop.time()
                 await self._listen(connection)
             except MovedError:
+                failures = 0
                 self._on_moved()
             except CONNECTION_ERRORS as error:
-                log.warning("feed lost: %s", type(error).__name__)
+                if loop.time() - connected_s > _STOOD_S:
+                    failures = 0
+                level = logging.DEBUG if failures else logging.WARNING
+                log.log(level, "feed lost: %s (%s)", reason_of(error), self._address)
             finally:
                 self._connection = None
                 was_connected, self.connected = self.connected, False
@@ -123,9 +132,10 @@ class FeedConnection:
         self._connection, self._heard_at = connection, loop.time()
         missing = set(self._handlers)
         self._leaving.clear()
+        # First, so that a server which refuses it, as one with a full disk does, is not taken for found again.
+        await connection.send_command("PING", check_health=False)
         for name in list(missing):
             await connection.send_command("SSUBSCRIBE", name, check_health=False)
-        await connection.send_command("PING", check_health=False)
         pinging = asyncio.create_task(self._keep_alive(connection))
         try:
             while True:

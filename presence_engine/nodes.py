@@ -102,7 +102,7 @@ class Node:
             try:
                 sleep_s = await self._turn()
             except StoreUnavailable as error:
-                log.warning("the lease could not be renewed: %s", error)
+                log.debug("the lease could not be renewed: %s", error)
                 self._steady_since_s = None
                 sleep_s = _RETRY_S
             except Exception:
@@ -152,7 +152,7 @@ class Node:
                 await self._on_recovered()
             self._breaks_seen = breaks
         except StoreUnavailable as error:
-            log.warning("not compared with Redis yet: %s", error)
+            log.debug("not compared with Redis yet: %s", error)
         except Exception:
             log.exception("this process could not be compared with Redis")
 
@@ -181,7 +181,7 @@ class Node:
                 missed |= await self._remove(node, "node_lost", changed - missed, spare_grace=node not in dead)
             self._looked_since.update((part, since[part]) for part in changed - missed)
         except StoreUnavailable as error:
-            log.warning("nodes that ended are looked after later: %s", error)
+            log.debug("nodes that ended are looked after later: %s", error)
             missed = doubted
         except Exception:
             log.exception("nodes that ended could not be looked after")
@@ -236,7 +236,8 @@ class Node:
     def _reaped(self, node: str, task: "asyncio.Task[None]") -> None:
         self._reaping.pop(node, None)
         if not task.cancelled() and (error := task.exception()):
-            log.warning("the reaping of node %s stopped and will be taken up again: %s", node, error)
+            level = logging.DEBUG if isinstance(error, StoreUnavailable) else logging.WARNING
+            log.log(level, "the reaping of node %s stopped and will be taken up again: %s", node, error)
 
     async def _reap(self, node: str, sentence: str) -> None:
         """Remove all connections of a condemned node, then forget the sentence.

@@ -71,15 +71,15 @@ class Pipe:
     def _broke(self) -> None:
         self.breaks += 1
 
-    async def close(self) -> None:
-        """Close the connection; calls under way fail. The pipe may be used again, in another loop too."""
+    async def close(self, error: StoreUnavailable | None = None) -> None:
+        """Close the connection; calls under way fail, with `error`. The pipe may be used again, in another loop too."""
         line = self._line
         if line is None or line.ended:
             return
         if line.loop is not asyncio.get_running_loop():
             _leave(line)
         else:
-            line.end(StoreUnavailable("the connection to Redis was closed"))
+            line.end(error or StoreUnavailable("the connection to Redis was closed"))
             await end_tasks(line.tasks)
         if self._line is line:
             self._line = None
@@ -135,11 +135,11 @@ class _Line:
                 packed = b"".join([command for command, _ in batch])
                 await connection.send_packed_command(packed, check_health=False)
         except CONNECTION_ERRORS as error:
-            self.end(StoreUnavailable(f"Redis is out of reach: {_reason(error)}"))
+            self.end(StoreUnavailable(f"Redis is out of reach: {reason_of(error)}"))
         except Exception as error:
             # Whatever it was: a writer that ends without a word leaves every call waiting for ever.
             log.exception("the connection to Redis cannot be made or written to")
-            self.end(StoreUnavailable(f"Redis is out of reach: {_reason(error)}"))
+            self.end(StoreUnavailable(f"Redis is out of reach: {reason_of(error)}"))
 
     async def _connect(self) -> AbstractConnection:
         connection = self._make_connection()
@@ -167,7 +167,7 @@ class _Line:
                 else:
                     future.set_result(reply)
         except (RedisError, OSError, IndexError) as error:
-            self.end(StoreUnavailable(f"the connection to Redis broke: {_reason(error)}"))
+            self.end(StoreUnavailable(f"the connection to Redis broke: {reason_of(error)}"))
 
     async def _watch(self) -> None:
         """A server that hangs, or a network that swallows, is noticed by the first in line standing still.
@@ -235,7 +235,7 @@ def _keep_nothing(connection: AbstractConnection) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """What to tell without repeating an address that may hold a password."""
     if isinstance(error, AuthenticationError):
         return "it refuses the user name or password"

@@ -14,6 +14,7 @@ from presence_engine.replies import RECORD_SEPARATOR
 from presence_engine.scripts import ScriptLibrary
 from presence_engine.tasks import SharedTask, end_tasks
 from presence_engine.topology import OneServer, topology
+from presence_engine.troubles import Troubles
 
 # A reply that comes as one text instead of an array, which costs Redis 0.5–0.8 µs more.
 _FIELD: Final = RECORD_SEPARATOR.encode()
@@ -53,6 +54,7 @@ class Store:
         self.library = library or ScriptLibrary()
         self.timeout_ms = timeout_ms
         self._topology = topology(url, timeout_ms)
+        self._troubles = Troubles()
         self._looking = SharedTask(self._look_again, "redis-topology")
         self._teaching: dict[Pipe, SharedTask] = {}
         self._settling: set[asyncio.Task[None]] = set()
@@ -86,7 +88,10 @@ class Store:
         def arrived(sent: asyncio.Future[Any]) -> None:
             if sent.exception() is not None:
                 go_on(sent)
-            elif not answer.done():
+                return
+            if self._troubles:
+                self._troubles.succeeded(self._topology.address(keys[0]), name)
+            if not answer.done():
                 answer.set_result(_fields(sent.result()))
 
         if (pipe := self._topology.pipe_now(keys[0])) is None:
@@ -119,6 +124,19 @@ class Store:
         self, name: str, key: str, command: Sequence[Any], closes: int, sent: asyncio.Future[Any] | None = None
     ) -> list[Any]:
         """closes: of the store, when this was asked for. sent: the first attempt, where it is under way already."""
+        try:
+            reply = await self._attempt(name, key, command, closes, sent)
+        except StoreUnavailable as error:
+            if closes == self._closes:
+                self._troubles.failed(self._topology.address(key), name, error)
+            raise
+        if self._troubles:
+            self._troubles.succeeded(self._topology.address(key), name)
+        return reply
+
+    async def _attempt(
+        self, name: str, key: str, command: Sequence[Any], closes: int, sent: asyncio.Future[Any] | None
+    ) -> list[Any]:
         for _ in range(_ATTEMPTS):
             pipe = await self._topology.pipe(key)
             try:
@@ -165,9 +183,10 @@ class Store:
     async def _refused(name: str, pipe: Pipe, error: ResponseError) -> Exception:
         code = getattr(error, "status_code", None) or str(error).partition(" ")[0]
         if code in _NOT_NOW:
+            unavailable = StoreUnavailable(f"Redis cannot serve now: {code} {str(error).removeprefix(code).lstrip()}")
             if code in _ELSEWHERE:
-                await pipe.close()
-            return StoreUnavailable(f"Redis cannot serve now: {code} {str(error).removeprefix(code).lstrip()}")
+                await pipe.close(unavailable)
+            return unavailable
         if code == "NOAUTH" or "unauthenticated" in str(error):
             return StoreUnavailable("Redis wants a password")
         if code == "NOPERM" or str(error).startswith(_NOT_ALLOWED):

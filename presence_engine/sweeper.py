@@ -93,7 +93,7 @@ class Sweeper:
                 self._planned_ms = 2**62
                 wait_ms = await self.sweep_all()
             except StoreUnavailable as error:
-                log.warning("sweep put off: %s", error)
+                log.debug("sweep put off: %s", error)
                 wait_ms = int(_RETRY_S * 1000)
             except Exception:
                 # Whatever it was: expired connections have to go all the same.

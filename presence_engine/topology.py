@@ -16,7 +16,7 @@ from redis.crc import key_slot
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
-from presence_engine.address import TLS_PARAMETERS, Place, options_of, parts_of
+from presence_engine.address import TLS_PARAMETERS, Place, options_of, parts_of, shown
 from presence_engine.errors import ConfigurationError, StoreUnavailable
 from presence_engine.pipe import Connect, Pipe
 from presence_engine.tasks import SharedTask
@@ -55,6 +55,9 @@ class Topology(Protocol):
     def place(self, key: str) -> object:
         """What tells one server from another: feeds of equal places share a connection."""
 
+    def address(self, key: str) -> str:
+        """What people call the server of `key`, without any password."""
+
     async def close(self) -> None:
         """Close every pipe, and whatever was opened to find the servers. It may be used again."""
 
@@ -64,10 +67,11 @@ class OneServer:
 
     moves = 0
 
-    def __init__(self, pool: ConnectionPool, timeout_ms: int, finders: Sequence[Redis] = ()) -> None:
+    def __init__(self, pool: ConnectionPool, timeout_ms: int, address: str, finders: Sequence[Redis] = ()) -> None:
         pool.make_connection()  # which raises TypeError now, and not at the first call, for what it does not take
         self.database = int(pool.connection_kwargs.get("db") or 0)
         self.on_moved: set[Callable[[], None]] = set()
+        self._address = address
         self._make_connection, self._finders = pool.make_connection, finders
         self._pipe = Pipe(pool.make_connection, timeout_ms)
 
@@ -91,6 +95,9 @@ class OneServer:
 
     def place(self, key: str) -> object:
         return None
+
+    def address(self, key: str) -> str:
+        return self._address
 
     async def close(self) -> None:
         await self._pipe.close()
@@ -128,6 +135,12 @@ class Cluster:
 
     def place(self, key: str) -> Place:
         return self._owner(key)
+
+    def address(self, key: str) -> str:
+        try:
+            return shown(self._owner(key))
+        except StoreUnavailable:
+            return f"the Cluster of {','.join(map(shown, self._seeds))}"
 
     def connect_for(self, key: str) -> Connect:
         return self._pool(self._owner(key)).make_connection
@@ -246,8 +259,9 @@ def topology(url: str, timeout_ms: int) -> Topology:
                 return Cluster(places, {**timeouts, **options, **credentials, **how, **ours}, timeout_ms)
             case "redis" | "rediss" if not _DATABASE.match(urlsplit(url).path):
                 raise ValueError  # which redis-py takes for database 0
-        address = parse_url(url.partition("?")[0])
-        return OneServer(ConnectionPool(**{**timeouts, **address, **options_of(url), **ours}), timeout_ms)
+        options = {**timeouts, **parse_url(url.partition("?")[0]), **options_of(url), **ours}
+        address = options.get("path") or shown((options.get("host", "localhost"), options.get("port", 6379)))
+        return OneServer(ConnectionPool(**options), timeout_ms, address)
     except (ValueError, TypeError, RedisError):
         raise ConfigurationError(f"the Redis URL ({scheme}://…) is not valid") from None
 
@@ -261,4 +275,6 @@ def _behind_sentinels(url: str, timeouts: dict[str, Any], ours: dict[str, Any], 
     tls = tls if url.startswith("rediss") else {}
     sentinels = _Sentinels(places, timeout_ms, {**login, **tls, **ours})
     how = {**timeouts, **options, **credentials, **tls, **ours, "db": int(database or options.get("db", 0))}
-    return OneServer(SentinelConnectionPool(service or "mymaster", sentinels, **how), timeout_ms, sentinels.sentinels)
+    service = service or "mymaster"
+    address = f"{service} of the Sentinels {','.join(map(shown, places))}"
+    return OneServer(SentinelConnectionPool(service, sentinels, **how), timeout_ms, address, sentinels.sentinels)

@@ -32,6 +32,8 @@ log = logging.getLogger("presence")
 @app.callback()
 def main() -> None:
     """Who is in the room: presence in Redis."""
+    # Of a command that configures no logs whoever runs it is told by its last line.
+    logging.getLogger("presence_engine").addHandler(logging.NullHandler())
 
 
 @app.command()

@@ -68,7 +68,7 @@ class Comparing:
                     await asyncio.gather(*(self._engine.renew_epoch(room, since_us) for room in part))
                 await self._compare(part)
         except StoreUnavailable as error:
-            log.warning("%d rooms could not be compared: %s", len(rooms), error)
+            log.debug("%d rooms could not be compared: %s", len(rooms), error)
             return rooms
         except Exception:
             # Whatever it was: no other partition is to wait for it, and it is not forgotten.

@@ -292,6 +292,9 @@ class SeveralServers(OneServer):
     def place(self, key: str) -> object:
         return self.has[key]
 
+    def address(self, key: str) -> str:
+        return self.has[key]
+
     async def close(self) -> None:
         for server in self.servers.values():
             await server.close()

@@ -32,6 +32,20 @@ async def test_a_url_names_a_shape(url: str, shape: type) -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("redis://user:secret@host/1", "host:6379"),
+        ("redis://:secret@[::1]:7000", "[::1]:7000"),
+        ("unix://:secret@/tmp/some.sock?password=secret", "/tmp/some.sock"),
+        ("redis+sentinel://:secret@a,b:7000/s?sentinel_password=secret", "s of the Sentinels a:26379,b:7000"),
+        ("redis+cluster://:secret@a:7000,b:7001", "the Cluster of a:7000,b:7001"),
+    ],
+)
+def test_an_address_for_people_has_no_password(url: str, address: str) -> None:
+    assert topology(url, 1000).address("any") == address
+
+
+@pytest.mark.parametrize(
     "url",
     [
         *("redis+cluster://:7000:1", "redis+sentinel://host:x/s", "redis+cluster://", "ftp://secret@host"),
@@ -212,7 +226,7 @@ class Node:
             answer.set_result([b"ok"])
         return answer
 
-    async def close(self) -> None:
+    async def close(self, _error: StoreUnavailable | None = None) -> None:
         """It may be used again."""
 
 
