@@ -11,15 +11,9 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from server.masking import Masker
 from server.settings import Settings
 
-# They come with handlers or levels of their own; here they only pass their records on.
-_LIBRARY_LOGGERS = {
-    "uvicorn": logging.INFO,
-    "uvicorn.error": logging.INFO,
-    "uvicorn.access": logging.INFO,
-    "uvicorn.asgi": logging.INFO,
-    "socketio.server": logging.WARNING,
-    "engineio.server": logging.WARNING,
-}
+# They come with handlers or levels of their own; here they only pass on what goes wrong. The rest holds whole queries
+# of handshakes, and with them whatever an application puts there.
+_LIBRARY_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "socketio.server", "engineio.server")
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), 127)}
 
@@ -81,11 +75,11 @@ def configure_logs(settings: Settings, stream: TextIO | None = None, level: int 
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name, library_level in _LIBRARY_LOGGERS.items():
+    for name in _LIBRARY_LOGGERS:
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
-        library.setLevel(max(level, library_level))
+        library.setLevel(max(level, logging.WARNING))
 
 
 def _renderer(production: bool, colors: bool) -> list[Processor]:

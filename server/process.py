@@ -17,6 +17,7 @@ import uvicorn
 
 from presence_engine import ConfigurationError
 from server.app import MAX_PACKET_BYTES, PresenceServer
+from server.handshake import WebSockets
 from server.logs import configure_logs
 from server.settings import Settings
 
@@ -61,7 +62,7 @@ class _Uvicorn(uvicorn.Server):
 
     def __init__(self, presence: PresenceServer) -> None:
         self._presence = presence
-        options: dict[str, Any] = {"loop": "uvloop", "http": "httptools", "ws": "websockets-sansio"}
+        options: dict[str, Any] = {"loop": "uvloop", "http": "httptools", "ws": WebSockets}
         super().__init__(
             uvicorn.Config(
                 presence.asgi,
