@@ -49,7 +49,7 @@ class Feed:
 
     async def subscribe(self, channel: str, handler: Handler) -> None:
         """Call `handler` with every message of `channel` from now on. Raises StoreUnavailable when not confirmed in
-        time, or ended by `unsubscribe` before that.
+        time, or ended by `unsubscribe` before that, ConfigurationError when Redis does not permit it.
 
         A subscription that is not confirmed stands all the same: it takes effect when Redis is back.
         """

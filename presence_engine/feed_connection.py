@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import MovedError
+from redis.exceptions import MovedError, NoPermissionError
 
-from presence_engine.errors import StoreUnavailable
+from presence_engine.errors import ConfigurationError, StoreUnavailable
 from presence_engine.pipe import CONNECTION_ERRORS, reason_of
 from presence_engine.tasks import end_tasks
 
@@ -79,6 +79,13 @@ class FeedConnection:
             self._leaving[name] += 1
             await self._send("SUNSUBSCRIBE", name)
 
+    def _refuse(self, error: ConfigurationError) -> None:
+        """Whoever waits need not wait in vain; what they asked for stands, and takes effect when it is permitted."""
+        for waiting in self._confirmations.values():
+            for future in waiting:
+                if not future.done():
+                    future.set_exception(error)
+
     def line(self, channel: str) -> object | None:
         """As of Feed."""
         name = channel.encode()
@@ -118,6 +125,8 @@ class FeedConnection:
                     failures = 0
                 level = logging.DEBUG if failures else logging.WARNING
                 log.log(level, "feed lost: %s (%s)", reason_of(error), self._address)
+                if isinstance(error, NoPermissionError):
+                    self._refuse(ConfigurationError(f"this user of Redis may not do all that is needed: {error}"))
             finally:
                 self._connection = None
                 was_connected, self.connected = self.connected, False

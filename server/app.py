@@ -60,6 +60,7 @@ from server.sockets.partings import Partings
 from server.sockets.presence import PresenceEvents
 from server.sockets.session import Session
 from server.sockets.transport import Codec, LocalManager, SocketServer
+from server.start_failures import StartFailures
 
 # Of one message to the server: a bulk update of a large board fits. The WebSocket layer is given the same bound.
 MAX_PACKET_BYTES = 1_000_000
@@ -188,7 +189,7 @@ class PresenceServer:
         )
         web.router.redirect_slashes = False
         sockets = ConnectRate(socketio.ASGIApp(self.sockets), self.settings.connect_rate)
-        return SecurityHeaders(_WithSockets(sockets, web))
+        return SecurityHeaders(_WithSockets(sockets, StartFailures(web)))
 
     async def _open(self, sid: str, namespace: str, environ: Mapping[str, Any], auth: object) -> Session:
         rate, burst = self.settings.rate_limit

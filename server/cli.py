@@ -113,8 +113,12 @@ def _engine(settings: Settings, url: str) -> PresenceEngine:
 async def _who_answers(settings: Settings, url: str) -> str:
     """Name the Redis at `url`, before anything is served. Raises StoreUnavailable."""
     engine = _engine(settings, url)
+    feed = engine.open_feed(on_lost=lambda: None, on_restored=lambda: None)
     try:
         await engine.start()
+        with contextlib.suppress(StoreUnavailable):
+            # Its server may be away, of a Cluster; what is not permitted is told now.
+            await feed.subscribe(engine.channel("any"), lambda _message: None)
         try:
             figures = await store_figures(engine)
         except StoreUnavailable:
@@ -126,6 +130,7 @@ async def _who_answers(settings: Settings, url: str) -> str:
             )
         return str(figures["server"])
     finally:
+        await feed.close()
         await engine.close()
 
 

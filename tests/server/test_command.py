@@ -11,6 +11,8 @@ from uuid import uuid4
 
 import pytest
 import redis
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect as ws_connect
 
 from presence_engine import EmbeddedServer
 from tests.client.command import Command
@@ -186,6 +188,30 @@ def test_002_7_an_empty_password_is_none_and_a_taken_port_one_line(run: Run, new
     assert second.exit_code() != 0
     assert len([line for line in second.output.splitlines() if line.startswith("presence-engine: ")]) == 1
     assert "Traceback" not in second.output
+
+
+def test_a_handshake_leaves_no_line_whether_it_is_taken_or_refused(run: Run, store: EmbeddedServer) -> None:
+    """Its query holds whatever an application puts there; a refusal is no fault of the server's."""
+    command = run("serve", "--port", "0", REDIS_URL=store.url, PRESENCE_CONNECT_RATE="1").serving()
+    before = command.output
+    address = command.url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket&api_key=opaque"
+    with ws_connect(address, proxy=None), pytest.raises(InvalidStatus) as caught, ws_connect(address, proxy=None):
+        pass
+    assert (caught.value.response.status_code, b"rate_limited" in caught.value.response.body) == (429, True)
+    command.ask(signal.SIGTERM)
+    assert command.exit_code() == 0
+    assert command.output == before
+
+
+def test_a_user_of_redis_who_may_not_subscribe_is_one_line(run: Run, new_store: StartStore) -> None:
+    store = new_store(port=0)
+    with redis.Redis.from_url(store.url) as client:
+        client.execute_command("ACL SETUSER nosub on >pw ~* &* +@all -ssubscribe")
+    command = run("serve", "--port", "0", REDIS_URL=store.url.replace("redis://", "redis://nosub:pw@"))
+    assert command.exit_code() == 1
+    [told] = [line for line in command.output.splitlines() if line.startswith("presence-engine: ")]
+    assert "ssubscribe" in told
+    assert "Traceback" not in command.output
 
 
 def test_an_address_of_ipv6_is_one_a_browser_takes(run: Run, store: EmbeddedServer) -> None:
