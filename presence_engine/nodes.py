@@ -80,7 +80,10 @@ class Node:
 
         What a shard has of them that is out of reach goes when it is back. Raises StoreUnavailable when all are.
         """
-        for node in await self._condemn(self.engine.node, self.name, "name", "server_restart"):
+        if earlier := await self._condemn(self.engine.node, self.name, "name", "server_restart"):
+            ids = ", ".join(earlier)
+            log.warning("earlier boots of %r are condemned: %s; no live server may share a name", self.name, ids)
+        for node in earlier:
             await self._reap_at_start(node)
         await self._renew()
         self._breaks_seen = self.engine.store.breaks

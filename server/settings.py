@@ -58,7 +58,8 @@ class Settings:
     node_name: str = variable(
         "PRESENCE_NODE_NAME",
         kind.name,
-        doc="a fixed name makes a restart clean up after its own earlier boot at once; each worker adds its number",
+        doc="a fixed name makes a restart clean up after its own earlier boot at once; each worker adds its number."
+        " No two live servers may share one: the second to start puts out whom the first holds",
         shown="host name + random",
     )
     node_name_fixed: bool

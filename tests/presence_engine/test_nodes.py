@@ -74,7 +74,9 @@ async def is_list(engine: PresenceEngine, expected: list[str], room: str = "r") 
     return await users(engine, room) == expected
 
 
-async def test_start_reaps_earlier_boots_of_its_name_only(make_node: MakeNode, make_engine: MakeEngine) -> None:
+async def test_start_reaps_earlier_boots_of_its_name_only(
+    make_node: MakeNode, make_engine: MakeEngine, caplog: pytest.LogCaptureFixture
+) -> None:
     """001-8, T1.6: whatever their lease, before anything is served; other names are left alone."""
     first = await make_node("me", lease_ms=60_000)
     other = await make_node("me-too", lease_ms=60_000)
@@ -82,7 +84,9 @@ async def test_start_reaps_earlier_boots_of_its_name_only(make_node: MakeNode, m
         await first.engine.join("r", f"u{number}", "c")
     await other.engine.join("r", "other", "c")
     await silence(first)
+    assert "condemned" not in caplog.text
     again = await make_node("me", lease_ms=60_000)
+    assert f"earlier boots of 'me' are condemned: {first.engine.node};" in caplog.text
     assert await users(again.engine) == ["other"]
     assert (await again.engine.removals(days=1)).popitem()[1] == {"server_restart": 250}
     await without_drift(again.engine)
