@@ -1,5 +1,6 @@
 """What the URL of a Redis says: its hosts, its credentials, and the options of its connections."""
 
+import os
 import re
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -26,6 +27,7 @@ TLS_PARAMETERS: Final = frozenset(
         *("ssl_include_verify_flags", "ssl_exclude_verify_flags"),
     }
 )
+_FILES: Final = frozenset({"ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"})
 # An address is often shared with other programs: these are taken, and have no effect here.
 _OURS: Final = frozenset(
     {
@@ -56,6 +58,9 @@ def options_of(url: str, *own: str) -> dict[str, Any]:
                 found.setdefault(name, URL_QUERY_ARGUMENT_PARSERS.get(name, str)(value))
         except (ValueError, TypeError):
             raise ConfigurationError(f"the Redis URL ({scheme}://…) has no usable value for {name!r}") from None
+        # What fails to connect later says that there is no such file, and not which.
+        if value and name in _FILES and not os.access(value, os.R_OK):
+            raise ConfigurationError(f"the Redis URL ({scheme}://…) names nothing that can be read as {name!r}")
     return found
 
 

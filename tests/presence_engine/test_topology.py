@@ -1,6 +1,7 @@
 """Which server a URL names."""
 
 import asyncio
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -78,6 +79,14 @@ def test_a_parameter_with_an_unusable_value_is_named(address: str, name: str) ->
     assert "xyz" not in str(caught.value)
 
 
+@pytest.mark.parametrize("address", ["rediss://h/0", "rediss+sentinel://h/s", "rediss+cluster://h"])
+@pytest.mark.parametrize("name", ["ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"])
+def test_a_file_that_is_not_there_is_named(address: str, name: str, tmp_path: Path) -> None:
+    """What connects says of any of them that there is no such file or directory."""
+    with pytest.raises(ConfigurationError, match=f"'{name}'"):
+        topology(f"{address}?{name}={tmp_path}/nothing-here", 1000)
+
+
 def connection_of(url: str) -> Any:
     made = topology(url, 1000)
     if isinstance(made, Cluster):
@@ -95,18 +104,18 @@ def test_what_would_break_the_reading_of_replies_has_no_effect(address: str) -> 
 
 @pytest.mark.parametrize("address", ["rediss://h/0", "rediss+sentinel://h/s", "rediss+cluster://h"])
 def test_tls_is_asked_for_by_the_scheme(address: str) -> None:
-    connection = connection_of(f"{address}?ssl_ca_certs=/some/ca.pem&ssl_check_hostname=no")
+    connection = connection_of(f"{address}?ssl_ca_certs={__file__}&ssl_check_hostname=no")
     assert isinstance(connection, SSLConnection)
-    assert (connection.ca_certs, connection.check_hostname) == ("/some/ca.pem", False)
+    assert (connection.ca_certs, connection.check_hostname) == (__file__, False)
 
 
 def test_the_sentinels_are_asked_over_tls_too() -> None:
-    made = topology("rediss+sentinel://h/s?ssl_ca_certs=/some/ca.pem&sentinel_password=x", 1000)
+    made = topology(f"rediss+sentinel://h/s?ssl_ca_certs={__file__}&sentinel_password=x", 1000)
     assert isinstance(made, OneServer)
     [sentinel] = made._finders
     connection: Any = sentinel.connection_pool.make_connection()
     assert isinstance(connection, SSLConnection)
-    assert (connection.ca_certs, connection.password) == ("/some/ca.pem", "x")
+    assert (connection.ca_certs, connection.password) == (__file__, "x")
 
 
 async def test_credentials_go_to_every_connection() -> None:
