@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -27,6 +27,9 @@ from server.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 log = logging.getLogger("presence")
+
+# 2 is a wrong use of the command line.
+_OUT_OF_REACH: Final = 3
 
 
 @app.callback()
@@ -55,7 +58,7 @@ def serve(
 
 @app.command()
 def verify() -> None:
-    """Recount every room and report what does not agree; exit code 1 if anything."""
+    """Recount every room and report what does not agree; exit code 1 if anything, 3 if Redis is out of reach."""
     with _told_in_one_line():
         settings = Settings.from_environ()
         with _store(settings) as url:
@@ -78,7 +81,7 @@ def _told_in_one_line() -> Iterator[None]:
         yield
     except PresenceError as error:
         typer.echo(f"presence-engine: {error}", err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(_OUT_OF_REACH if isinstance(error, StoreUnavailable) else 1) from None
 
 
 @contextlib.contextmanager
