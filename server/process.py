@@ -42,7 +42,11 @@ def run(settings: Settings, redis_url: str, host: str, port: int, workers: int) 
 
 
 def serve_one(presence: PresenceServer, listener: socket.socket) -> None:
-    _Uvicorn(presence).run(sockets=[listener])
+    server = _Uvicorn(presence)
+    # Its terminal is gone; `nohup` asks to live on.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, server.handle_exit)
+    server.run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -52,7 +52,7 @@ def closed_port() -> int:
         return int(listener.getsockname()[1])
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_embedded_start_says_so_and_ctrl_c_ends_cleanly(
     run: Run, connect: Connect, room: str, short_dir: Path, kind: signal.Signals
 ) -> None:
@@ -84,7 +84,7 @@ def test_embedded_store_that_ends_by_itself_is_started_again(
     os.kill(json.loads((data / "address.json").read_text())["pid"], signal.SIGKILL)
     eventually(lambda: client.emit("room:heartbeat", {"roomId": room})["ok"], "a beat", timeout_s=15)
     assert client.emit("room:users:get", {"roomId": room})["count"] == 1
-    assert "started again" in command.output
+    eventually(lambda: "started again" in command.output, "the line that says so")
     command.ask(signal.SIGTERM)
     assert command.exit_code() == 0, command.output
 
