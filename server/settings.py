@@ -284,7 +284,11 @@ def _warnings(settings: Settings) -> Iterator[str]:
 
 def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
     known = [v.name for v in variables()]
+    kinds = tuple({f"{name.partition('_')[0]}_" for name in known})
     for name in sorted(environ):
-        if name.startswith("PRESENCE_") and name not in known:
-            nearest = difflib.get_close_matches(name, known, 1)
-            yield f"{name}: no such setting" + (f", perhaps {nearest[0]}" if nearest else "")
+        if name.startswith(kinds) and name not in known:
+            # What does not start with our own name may well be somebody else's.
+            ours = name.startswith("PRESENCE_")
+            nearest = difflib.get_close_matches(name, known, 1, 0.6 if ours else 0.9)
+            if ours or nearest:
+                yield f"{name}: no such setting" + (f", perhaps {nearest[0]}" if nearest else "")

@@ -5,6 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,7 +38,7 @@ end"""
 
 NUMBERS = {"now", "joinedAt", "seq", "count", "connections", "deadline", "next", "stays"}
 SEEN_WORDS: dict[str, set[str]] = defaultdict(set)
-NOT_WHOLE: set[str] = set()  # Test files of which only some tests were chosen.
+NOT_WHOLE: set[Path] = set()  # Test files of which only some tests were chosen.
 
 
 def plain(reply: Any) -> Any:
@@ -187,7 +188,7 @@ def seen_words() -> Iterator[dict[str, set[str]]]:
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
-    NOT_WHOLE.update(item.path.name for item in items)
+    NOT_WHOLE.update(item.path for item in items)
 
 
 @pytest.hookimpl(trylast=True)
@@ -197,7 +198,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item.path.name != "test_words.py"] + last
     for arg in config.args:
         if "::" in arg:
-            NOT_WHOLE.add(arg.split("::")[0].rsplit("/", 1)[-1])
+            NOT_WHOLE.add((config.invocation_params.dir / arg.split("::")[0]).resolve())
 
 
 async def race(*calls: Any) -> list[Any]:

@@ -332,6 +332,10 @@ def test_what_is_legal_but_surely_not_meant_is_warned_about() -> None:
     assert first.startswith("PRESENCE_AUTH: none has no effect")
     assert second.startswith("PRESENCE_HEARTBEAT_INTERVAL: not shorter than PRESENCE_TTL")
     assert third == "PRESENCE_GRACEE: no such setting, perhaps PRESENCE_GRACE"
+    secret, *others = read(
+        CHAT_WEBHOOK_SECRETS="x", CHAT_MODEL="x", REDIS_USERNAME="x", REDIS_PORT_6379_TCP="x"
+    ).warnings
+    assert (secret, others) == ("CHAT_WEBHOOK_SECRETS: no such setting, perhaps CHAT_WEBHOOK_SECRET", [])
     short = read(PRESENCE_ENV="production", PRESENCE_JWT_SECRET="short", REDIS_URL="redis://db.example")
     assert short.warnings == ("PRESENCE_JWT_SECRET: shorter than the 32 bytes that HS256 asks for",)
 
