@@ -6,7 +6,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := run
-.PHONY: run test lint types test-js test-fast test-cluster test-slow bench nightly clean
+.PHONY: run test lint types test-js test-fast test-cluster test-slow test-py bench nightly clean
 
 PYTHON ?= python3
 NPM ?= npm
@@ -57,6 +57,10 @@ test-fast: .venv/.installed-dev node_modules/.installed
 # Browsers, processes that are killed, outages in real time: they wait more than they work.
 test-slow: .venv/.installed-dev node_modules/.installed
 	$(sandboxed) $(BIN)/python -m pytest -m "not nightly and ($(SLOW))" $(ARGS)
+
+# Some of them: `make test-py ARGS=tests/lua`
+test-py: .venv/.installed-dev node_modules/.installed
+	$(sandboxed) $(BIN)/python -m pytest $(ARGS)
 
 # The scripts and the library once more, on a cluster of three nodes.
 test-cluster: .venv/.installed-dev

@@ -5,8 +5,9 @@ import contextlib
 import logging
 from typing import Final
 
-from presence_engine.engine import PresenceEngine
+from presence_engine.engine import SWEEP_LIMIT, PresenceEngine
 from presence_engine.errors import ContractBroken, StoreUnavailable
+from presence_engine.inputs import MAX_PAGE
 from presence_engine.tasks import end_tasks
 
 _RETRY_S: Final = 0.5
@@ -30,6 +31,8 @@ class Sweeper:
         self._wake = asyncio.Event()
         self._planned_ms = 0
         self._task: asyncio.Task[None] | None = None
+        # Rooms whose damage has been told.
+        self._damaged: set[str] = set()
 
     async def __aenter__(self) -> "Sweeper":
         self.start()
@@ -73,15 +76,20 @@ class Sweeper:
     async def _sweep_partition(self, partition: int, now_ms: int | None) -> int | None:
         failed: set[str] = set()
         while True:
-            due = await self.engine.due(partition, now_ms=now_ms)
+            limit = min(SWEEP_LIMIT + len(failed), MAX_PAGE)
+            due = await self.engine.due(partition, limit=limit, now_ms=now_ms)
             waiting = [room for room in due.rooms if room not in failed]
             for room in waiting:
                 try:
                     await self.engine.sweep(room, now_ms=now_ms)
                 except ContractBroken as error:
                     # It is due until it is mended; the rooms behind it are due, too.
-                    log.error("room %r could not be swept: %s", room, error)
                     failed.add(room)
+                    if room not in self._damaged:
+                        log.error("room %r could not be swept: %s", room, error)
+                        self._damaged.add(room)
+                else:
+                    self._damaged.discard(room)
             if not waiting:
                 self._planned_ms = min(self._planned_ms, due.next_ms or self._planned_ms)
                 return None if due.next_ms is None else due.next_ms - due.now_ms

@@ -101,8 +101,9 @@ class _Workers:
         self._stopping = False
 
     def run(self) -> None:
-        for kind in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(kind, self._stop)
+        for kind in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(kind) is not signal.SIG_IGN:
+                signal.signal(kind, self._stop)
         running = [self._start(worker) for worker in range(1, self._number + 1)]
         while not self._stopping:
             time.sleep(_LOOK_EVERY_S)
@@ -150,7 +151,8 @@ def work() -> None:
     settings = Settings.from_environ().for_worker(told["worker"])
     configure_logs(settings)
     listener = socket.socket(fileno=told["listener"])
-    # Ctrl-C reaches the whole group of processes; the parent decides when workers stop.
+    # Ctrl-C and a closing terminal reach the whole group of processes; the parent decides when workers stop.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     server = _Uvicorn(PresenceServer(settings, told["redis_url"], websocket_only=True))
     threading.Thread(target=_until_closed, args=(server,), daemon=True).start()
     server.run(sockets=[listener])

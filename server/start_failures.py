@@ -22,8 +22,9 @@ class StartFailures:
 
         try:
             await self._app(scope, receive, tell if scope["type"] == "lifespan" else send)
-        except BaseException as error:
-            known = {"message": f"cannot start: {error}"} if isinstance(error, PresenceError) else {}
-            for message in failed:
-                await send({**message, **known})
+        except PresenceError as error:
+            failed = [{**message, "message": f"cannot start: {error}"} for message in failed]
             raise
+        finally:
+            for message in failed:
+                await send(message)

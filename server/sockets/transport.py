@@ -92,10 +92,12 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socket
         return any(self.manager.sid_from_eio_sid(eio_sid, namespace) for namespace in self.manager.rooms)
 
     async def disconnect(self, sid: str, namespace: str | None = None, **options: Any) -> None:
-        """End a socket, and with the last of its connection the connection: not every client closes it by itself."""
+        """End a socket, and with the last of a WebSocket the WebSocket: not every client closes it by itself."""
         eio_sid = self.manager.eio_sid_from_sid(sid, namespace or "/")
         await super().disconnect(sid, namespace, **options)
-        if eio_sid is not None and not self._is_connected(eio_sid):
+        socket = self.eio.sockets.get(eio_sid)
+        # Long polling holds nothing open, and its client says goodbye to a session that has to be there.
+        if socket is not None and socket.upgraded and not self._is_connected(eio_sid):
             await self.eio.end(eio_sid)
 
     async def tell(self, session: Session, event: str, body: Any) -> None:

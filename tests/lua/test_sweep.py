@@ -166,8 +166,23 @@ async def test_a_deadline_whose_record_is_gone_goes_too(lua: Lua, lost: str | No
     lua.clock.advance(LIFE_MS)
     assert (await lua.run("sweep"))[0] == "swept"
     dump = await lua.dump()
-    assert not {"room:r:deadlines", "room:r:members", "due", "rooms"} & set(dump)
+    assert not {"room:r:deadlines", "room:r:members", "room:r:roster", "due", "rooms"} & set(dump)
     assert (await lua.join())[0] == "joined"
+
+
+async def test_who_stays_is_listed_without_whose_record_is_gone(lua: Lua) -> None:
+    for user in "abcd":
+        lua.clock.advance(1)
+        await lua.join(user, connection=f"{NODE}{user}")
+    await lua.redis.hdel(lua.key("room:r:members"), "a")
+    page = await lua.run("list", limit=3)
+    assert (page[4], page[6], page[7::3]) == (3, 1, ["b", "c"])
+    lua.clock.advance(LIFE_MS - 10)
+    await lua.beat(*((user, f"{NODE}{user}") for user in "bcd"))
+    lua.clock.advance(10)
+    assert (await lua.run("sweep"))[0] == "swept"
+    page = await lua.run("list", limit=3)
+    assert (page[4], page[6], page[7::3]) == (3, 0, ["b", "c", "d"])
 
 
 async def test_times_are_written_out_in_full(lua: Lua) -> None:

@@ -97,8 +97,10 @@ async def test_a_worker_is_ours_wherever_it_is_started_and_ends_when_told(
         await eventually(lambda: "ended with code" in server.output, "its end")
         assert "ended with code 0; starting it again" in server.output
         assert "not this one" not in server.output
-        server.ask(signal.SIGTERM)
+        # A terminal that closes tells the whole group.
+        os.killpg(server.pid, signal.SIGHUP)
         assert server.exit_code() == 0
+        assert await names(store.url) == []
     finally:
         server.stop()
 

@@ -25,9 +25,15 @@ if now >= tonumber(bound) and redis.call('ZCOUNT', KEYS[1], '-inf', now) > 0 the
 end
 
 local first, limit = ARGV[1] == '' and 0 or first_after(KEYS[3], ARGV[1], ARGV[2]), tonumber(ARGV[3])
-local users = limit > 0 and redis.call('ZRANGE', KEYS[3], first, first + limit - 1) or {}
-local count = redis.call('HLEN', KEYS[2]) - 1
-local answer = {'page', now, epoch, tonumber(seq), count, redis.call('ZCARD', KEYS[1]), first + #users < count and 1 or 0}
+local count, users = redis.call('HLEN', KEYS[2]) - 1, {}
+local more = first < count
+if limit > 0 then
+  -- One more than is told, which tells whether there are more.
+  users = redis.call('ZRANGE', KEYS[3], first, first + limit)
+  more = #users > limit
+  users[limit + 1] = nil
+end
+local answer = {'page', now, epoch, tonumber(seq), count, redis.call('ZCARD', KEYS[1]), more and 1 or 0}
 if #users == 0 then
   return answer
 end

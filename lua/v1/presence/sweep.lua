@@ -43,8 +43,12 @@ for i = 1, #slots do
   local user, token = users[i], tokens[i]
   local told = string.byte(token) ~= 126 and token
   drop(user, token, slots[i])
-  -- Without one, somebody deleted it: the deadline goes all the same.
-  local record = left[user] or records[i] or ''
+  local record = left[user] or records[i]
+  if not record then
+    -- Somebody deleted it: the user leaves the roster all the same.
+    gone.users[#gone.users + 1] = user
+    record = ''
+  end
   local only, shown = string.match(record, '^%d+\30\31([^\31]*)\31\30%d*\30([^\30]*\30[^\30]*)')
   if only == token then
     remove_user(user, shown, (told or timed_out[user]) and 'inactivity_timeout' or 'disconnected', told or nil)
