@@ -248,15 +248,36 @@ test('a board left everywhere by another page is removed, and a connection that 
   assert.deepEqual([board.status, socket.connects], ['reconnecting', 1]);
 });
 
-test('a refusal for good leaves it to the caller to ask again', async (t) => {
-  const refusals = [refusal('room_full')];
-  const { socket, board } = await enter(t, { 'join-retro-room': () => refusals.shift() ?? { ok: true } });
-  await pass(60_000);
-  assert.deepEqual([board.status, board.view.error.code, socket.of('join-retro-room').length], ['removed', 'room_full', 1]);
-  board.reconnect();
-  await settle();
-  assert.equal(board.status, 'online');
-});
+for (const code of ['forbidden', 'invalid_input', 'too_large']) {
+  test(`${code}: a refusal for good leaves it to the caller to ask again`, async (t) => {
+    const refusals = [refusal(code)];
+    const { socket, board } = await enter(t, { 'join-retro-room': () => refusals.shift() ?? { ok: true } });
+    socket.drop();
+    socket.open();
+    await pass(60_000);
+    assert.deepEqual([board.status, board.view.error.code, socket.of('join-retro-room').length], ['removed', code, 1]);
+    board.reconnect();
+    await settle();
+    assert.equal(board.status, 'online');
+  });
+}
+
+for (const code of ['rate_limited', 'internal', 'unauthorized', 'room_full']) {
+  test(`${code}: a refusal that time or a fresh token mends is asked again, ever less often`, async (t) => {
+    const { socket, board } = await enter(t, { 'join-retro-room': refusal(code) });
+    assert.deepEqual([board.status, board.view.error.code], ['connecting', code]);
+    for (let second = 0; second < 60; second += 1) await pass(1000);
+    const tries = socket.of('join-retro-room').length;
+    assert.ok(tries > 4 && tries < 9, `${tries} tries in a minute`);
+    socket.answers['join-retro-room'] = { ok: true };
+    socket.drop();
+    socket.open();
+    await settle();
+    assert.deepEqual([board.status, board.view.error], ['online', null]);
+    await pass(60_000);
+    assert.equal(socket.of('join-retro-room').length, tries + 1);
+  });
+}
 
 for (const [what, wholeVersion, shown] of [['before', 3, 9], ['after', 7, 1]]) {
   test(`a whole state of ${what} a move that is under way`, async (t) => {

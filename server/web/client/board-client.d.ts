@@ -5,6 +5,7 @@ import type { Id } from './room-state.js';
 
 export type { ActionItem, Board, Position } from './board-state.js';
 
+/** `removed`: refused (`forbidden`, `invalid_input`, `too_large`) or put out for good; only `reconnect` joins again. */
 export type BoardStatus = 'connecting' | 'online' | 'reconnecting' | 'removed' | 'closed';
 
 export interface BoardView {

@@ -10,11 +10,12 @@ const CHANGES = [
 const RELAYED = ['phase-change', 'label-update', 'vote-submission', 'typing'];
 const ASK_MS = 2000;
 const FOR_GOOD = ['kicked', 'inactivity_timeout', 'left'];
+const REFUSED_FOR_GOOD = ['forbidden', 'invalid_input', 'too_large']; // all else may pass, or with a fresh token
 
 /**
  * Joins a retro board over one `socket.io-client` socket, again after every reconnect, and keeps its state. Put out by an
- * end of its server it joins again, too; refused for good, kicked, timed out or left elsewhere it is `removed`, until
- * `reconnect()`.
+ * end of its server it joins again, too, and refused for now it tries again. Refused for good (`forbidden`,
+ * `invalid_input`, `too_large`), kicked, timed out or left elsewhere it is `removed`, until `reconnect()`.
  * With `options.presence`, a presence client on the same socket, it also beats for the board's presence room.
  * Events: `change` (view), `status`, `error`, and the relayed `phase-change`, `label-update`, `vote-submission`, `typing`.
  * The senders resolve to the server's ack, a refusal included.
@@ -184,7 +185,9 @@ class BoardClient extends Listeners {
       return this.#set('online', null);
     }
     this.#failed(answer.error);
-    if (answer.error.retryable) return this.#schedule.in(this.#join, backoffMs(this.#failures++, this.#random));
+    if (!REFUSED_FOR_GOOD.includes(answer.error.code)) {
+      return this.#schedule.in(this.#join, backoffMs(this.#failures++, this.#random));
+    }
     this.#rest();
     this.#set('removed');
   };
