@@ -57,7 +57,8 @@ export interface Room extends RoomView {
   off<E extends keyof RoomEvents>(event: E, listener: (body: RoomEvents[E]) => void): void;
   /**
    * Changes the public record; `data` replaces. Resolves to the first ack. After one that is `retryable` the room sends
-   * the change again, in its newest form, until the server takes or refuses it: there is no need to repeat it.
+   * the change again, in its newest form, until the server takes or refuses it: there is no need to repeat it. What is
+   * refused then is told as `error`. A field refused for good goes back to what the server took, unless changed since.
    */
   update(change: { username?: string; data?: Record<string, unknown> }): Promise<Ack>;
   /** Leaves with this connection, or with all of the user's. */

@@ -40,6 +40,7 @@ export class Room extends Listeners {
     this.#record = new Record(user, {
       send: (change) => this.#send('room:update', change),
       later: () => this.ended || link.schedule.in(this.#record.tell, this.#backoff()),
+      failed: (error) => this.ended || this.#fault(error),
     });
     this.#roster = new Roster({
       schedule: link.schedule,
@@ -101,9 +102,9 @@ export class Room extends Listeners {
   };
 
   /** Joins: a room that only beat, or one that somebody else has left on this socket. */
-  claim(user = this.#record.user) {
+  claim(user) {
     const status = this.#joins ? 'reconnecting' : 'joining';
-    this.#record.user = { ...user };
+    if (user) this.#record.begin(user);
     this.#joins = true;
     this.#claims += 1;
     this.#rejoinedAt = -Infinity;
@@ -155,14 +156,16 @@ export class Room extends Listeners {
 
   async #join() {
     const claims = this.#claims;
-    const answer = await this.#ask('join_room', this.#record.whole());
+    const whole = this.#record.whole();
+    const answer = await this.#ask('join_room', whole);
     if (this.ended) return;
     if (!this.#joins || claims !== this.#claims) return this.step(); // the answer is of before
     if (!answer.ok) {
       this.#failed(answer.error);
-      if (!answer.error.retryable) this.#end('left', answer.error);
-      return;
+      if (answer.error.retryable) return;
+      return this.#record.goBack() ? this.step() : this.#end('left', answer.error);
     }
+    this.#record.took(whole);
     this.#joined = true;
     this.#interval = answer.heartbeatInterval || this.#interval;
     this.#roster.follow();
