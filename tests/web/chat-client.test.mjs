@@ -187,6 +187,23 @@ test('the list goes on page by page, and is as long again after a reconnect', as
   assert.deepEqual([chat.state.rooms.length, chat.state.cursor], [120, null]);
 });
 
+test('a room that is not listed is read once for many messages, and again when that was refused', async () => {
+  for (const id of range(1, 60)) server.customer(`r${id}`);
+  await started();
+  server.asked.length = 0;
+  server.failures = [403];
+  server.customer('r1', 20);
+  mock.timers.tick(1000);
+  await quiet();
+  assert.deepEqual(server.asked, ['/rooms/r1?']);
+  server.customer('r1', 20);
+  server.customer('r2');
+  mock.timers.tick(1000);
+  await quiet();
+  assert.deepEqual(server.asked, ['/rooms/r1?', '/rooms/r1?', '/rooms/r2?']);
+  assert.equal(room('r1').unread_count, 41);
+});
+
 test('what is kept does not grow with the messages of rooms that are not open', async () => {
   server.customer('a', 99);
   await started();

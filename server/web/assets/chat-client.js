@@ -21,6 +21,7 @@ export class ChatClient extends Listeners {
   #api;
   #userId;
   #held = new Set();
+  #meeting = new Set();
   #listing = null;
   #reading = null;
 
@@ -122,16 +123,21 @@ export class ChatClient extends Listeners {
   #message(message) {
     const before = this.state;
     this.#told((state) => messageTold(state, message));
-    if (!knows(this.state, message.room_id)) setTimeout(() => this.#meet(message.room_id), STRANGER_MS);
+    if (!knows(this.state, message.room_id)) this.#meet(message.room_id);
     if (this.state.messages === before.messages) return;
     if (hasGap(this.state)) this.#newest();
     else this.#read();
   }
 
-  /** A room beyond what was read of the list, of which a message came. */
-  #meet(roomId) {
-    return this.#untilRead(`/rooms/${encodeURIComponent(roomId)}`, () => !knows(this.state, roomId),
+  /** A room beyond what was read of the list, of which a message came: each is told twice, and more may follow. */
+  async #meet(roomId) {
+    if (this.#meeting.has(roomId)) return;
+    this.#meeting.add(roomId);
+    // A room that is new is told by itself.
+    await new Promise((resolve) => setTimeout(resolve, STRANGER_MS));
+    await this.#untilRead(`/rooms/${encodeURIComponent(roomId)}`, () => !knows(this.state, roomId),
       (state, { data }) => roomTold(state, data));
+    this.#meeting.delete(roomId);
   }
 
   /** Takes over what an event told, and again on top of every answer that was on its way and may be older. */
