@@ -22,6 +22,8 @@ from presence_engine.pipe import Connect, Pipe
 from presence_engine.tasks import SharedTask
 
 _DATABASE: Final = re.compile(r"^/?\d*/?$")
+# A node that did not answer is asked after the others for so long.
+_SILENT_S: Final = 10.0
 
 
 class Topology(Protocol):
@@ -120,6 +122,8 @@ class Cluster:
         self._pipes: dict[Place, Pipe] = {}
         # When a place last said that its cluster is down.
         self._doubted_s: dict[Place, float] = {}
+        # When one was last asked for the map in vain.
+        self._silent_s: dict[Place, float] = {}
         self._refreshing = SharedTask(self._refresh, "redis-slots")
 
     async def pipe(self, key: str) -> Pipe:
@@ -166,11 +170,12 @@ class Cluster:
     async def _refresh(self) -> None:
         last: Exception = StoreUnavailable("no node of the cluster answers")
         places = dict.fromkeys([*(place for _, _, place in self._slots), *self._seeds])
-        for place in sorted(places, key=lambda place: self._doubted_s.get(place, 0.0)):
+        for place in sorted(places, key=self._rank):
             try:
                 reply = await self._pipe_to(place).call("CLUSTER", "SLOTS")
             except (StoreUnavailable, ResponseError) as error:
                 last = error
+                self._silent_s[place] = time.monotonic()
                 continue
             slots = [(first, end, self._place_of(master, place)) for first, end, master, *_ in reply]
             if slots:
@@ -178,6 +183,11 @@ class Cluster:
                 self._note_owners()
                 return
         raise StoreUnavailable(f"the map of the cluster cannot be read: {last}")
+
+    def _rank(self, place: Place) -> tuple[float, float]:
+        """With a shard dead all the living say that the cluster is down: who is silent costs a timeout, they do not."""
+        silent_s = self._silent_s.get(place, 0.0)
+        return silent_s if time.monotonic() - silent_s < _SILENT_S else 0.0, self._doubted_s.get(place, 0.0)
 
     def _note_owners(self) -> None:
         """A slot that changed hands may have lost its last writes on the way, though no connection broke.

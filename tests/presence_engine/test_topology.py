@@ -217,17 +217,21 @@ async def test_a_slot_that_changes_hands_counts_as_a_break(monkeypatch: pytest.M
 
 
 class Node:
-    """A node of a Cluster: `owner` has the slots, it says; is_down: it carries out nothing."""
+    """A node of a Cluster: `owner` has the slots, it says; is_down: it carries out nothing; is_gone: nor answers."""
 
     breaks = 0
 
     def __init__(self, asked: list[Place], place: Place) -> None:
         self.asked, self.place, self.owner, self.is_down = asked, place, place, False
+        self.is_gone = False
 
     def call(self, *command: Any) -> asyncio.Future[Any]:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if command == ("CLUSTER", "SLOTS"):
             self.asked.append(self.place)
+        if self.is_gone:
+            answer.set_exception(StoreUnavailable("no answer in time"))
+        elif command == ("CLUSTER", "SLOTS"):
             answer.set_result([(0, 16383, (self.owner[0].encode(), self.owner[1]))])
         elif self.is_down:
             answer.set_exception(BaseParser.parse_error("CLUSTERDOWN The cluster is down"))
@@ -268,3 +272,24 @@ async def test_of_nodes_that_all_were_down_the_last_to_say_so_is_asked_last() ->
         made.doubt(made._pipes["h", last])
         await made.refresh()
         assert asked.pop() == ("h", first)
+
+
+async def test_a_node_that_is_gone_is_not_asked_before_those_who_say_that_the_cluster_is_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """C16: each reading of the map waited for it first, as long as the living were without its slots."""
+    asked: list[Place] = []
+    nodes = {("h", port): Node(asked, ("h", port)) for port in (1, 2, 3)}
+    made = Cluster(list(nodes), {}, 300)
+    made._pipes = cast("dict[Place, Pipe]", nodes)
+    gone, *living = nodes
+    nodes[gone].is_gone = True
+    for _ in range(3):
+        for place in living:
+            made.doubt(made._pipes[place])
+        await made.refresh()
+    assert asked.count(gone) == 1
+    # It may be well again, and they cut off.
+    monkeypatch.setattr("presence_engine.topology._SILENT_S", 0.0)
+    await made.refresh()
+    assert asked.count(gone) == 2
