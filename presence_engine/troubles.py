@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 # Near a bound, such as that of its memory, a server refuses one call and carries out the next.
-_CALM_S: Final = 2.0
+_CALM_S: Final = 10.0
 # A server that lost its slots is not called any more, and so never seen to be back.
 _FORGOTTEN_S: Final = 60.0
 
@@ -41,8 +41,12 @@ class Troubles:
 
     def succeeded(self, server: str, call: str) -> None:
         """A call was carried out. That tells nothing of others: a full server still reads."""
+        now_s = time.monotonic()
         trouble = self._open.get(server)
-        if trouble is None or call not in trouble.calls or time.monotonic() - trouble.last_s < _CALM_S:
-            return
-        del self._open[server]
-        log.warning("Redis serves again after %.0f s (%s)", trouble.last_s - trouble.since_s, server)
+        if trouble is not None and call in trouble.calls and now_s - trouble.last_s >= _CALM_S:
+            del self._open[server]
+            log.warning("Redis serves again after %.0f s (%s)", now_s - trouble.since_s, server)
+        for other, trouble in list(self._open.items()):
+            if now_s - trouble.last_s > _FORGOTTEN_S:
+                del self._open[other]
+                log.warning("nothing has failed for %.0f s (%s)", now_s - trouble.last_s, other)

@@ -12,6 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from presence_engine import EmbeddedServer, Node, PresenceEngine, StoreUnavailable, Sweeper
+from presence_engine.troubles import Troubles
 from tests.conftest import MakeEngine, StartServer
 
 Lines = Callable[[int], list[str]]
@@ -112,3 +113,49 @@ async def test_a_server_that_refuses_a_ping_is_told_once(
             while not feed.connected:
                 await asyncio.sleep(0.02)
     await feed.close()
+
+
+class Clock:
+    """Stands for `time`."""
+
+    now_s = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    one = Clock()
+    monkeypatch.setattr("presence_engine.troubles.time", one)
+    return one
+
+
+def test_a_server_that_refuses_one_call_in_ten_seconds_is_told_once(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Near a bound of its memory: it was a pair of lines each time."""
+    troubles = Troubles()
+    for _ in range(3):
+        troubles.failed("h:1", "join", StoreUnavailable("OOM"))
+        for _ in range(9):
+            clock.now_s += 1
+            troubles.succeeded("h:1", "join")
+    assert [one.getMessage() for one in caplog.records] == ["OOM (h:1)"]
+    clock.now_s += 1
+    troubles.succeeded("h:1", "join")
+    assert caplog.records[-1].getMessage() == "Redis serves again after 28 s (h:1)"
+    assert not troubles
+
+
+def test_a_server_that_is_not_called_again_is_forgotten(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """A master of a Cluster that has a successor; and with it a call that nobody makes any more."""
+    troubles = Troubles()
+    troubles.failed("h:1", "join", StoreUnavailable("away"))
+    troubles.failed("h:2", "join", StoreUnavailable("OOM"))
+    for passed_s, is_open in ((59, True), (2, False)):
+        clock.now_s += passed_s
+        troubles.succeeded("h:2", "list")
+        assert bool(troubles) is is_open
+    told = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    assert told == ["nothing has failed for 61 s (h:1)", "nothing has failed for 61 s (h:2)"]
