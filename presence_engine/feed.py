@@ -1,6 +1,7 @@
 """The feed: what the scripts publish, brought to this process in the order of the changes."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -11,6 +12,9 @@ from presence_engine.tasks import end_tasks
 from presence_engine.topology import Topology
 
 _FOLLOW_S: Final = 0.5
+
+# Of a channel whose server is not known.
+_NOWHERE: Final = object()
 
 log = logging.getLogger(__name__)
 
@@ -36,14 +40,15 @@ class Feed:
     @property
     def connected(self) -> bool:
         """Every connection that is needed stands, and is subscribed to all it should be."""
-        return all(connection.connected for connection in self._connections.values())
+        placed = all(place is not _NOWHERE for place, _ in self._wanted.values())
+        return placed and all(connection.connected for connection in self._connections.values())
 
     def line(self, channel: str) -> object | None:
         """Return what brings the channel's messages now, None when nothing does.
 
         While it is the same one, no message was missed; channels of one server have one.
         """
-        place, _ = self._wanted.get(channel, (None, None))
+        place, _ = self._wanted.get(channel, (_NOWHERE, None))
         connection = self._connections.get(place)
         return connection.line(channel) if connection else None
 
@@ -53,23 +58,27 @@ class Feed:
 
         A subscription that is not confirmed stands all the same: it takes effect when Redis is back.
         """
-        self._wanted[channel] = (None, handler)
+        self._wanted[channel] = (_NOWHERE, handler)
         # A server that lost its slots to another may never say so to those who listen to it.
         self._topology.on_moved.add(self._moved)
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._topology.pipe(channel)
-                if self._wanted.get(channel, (None, None))[1] is not handler:
+                if self._wanted.get(channel, (_NOWHERE, None))[1] is not handler:
                     raise ended()
                 place = self._topology.place(channel)
                 self._wanted[channel] = (place, handler)
                 await self._connection(place, channel).subscribe(channel, handler)
-        except TimeoutError:
+        except (StoreUnavailable, TimeoutError) as error:
+            if channel in self._wanted:
+                self._moved()
+            if isinstance(error, StoreUnavailable):
+                raise
             raise StoreUnavailable("Redis did not confirm a subscription in time") from None
 
     async def unsubscribe(self, channel: str) -> None:
         """Stop listening to a channel; what is on the way is dropped."""
-        place, _ = self._wanted.pop(channel, (None, None))
+        place, _ = self._wanted.pop(channel, (_NOWHERE, None))
         if (connection := self._connections.get(place)) is not None:
             await connection.unsubscribe(channel)
 
@@ -98,34 +107,46 @@ class Feed:
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(_FOLLOW_S)
-            try:
+            with contextlib.suppress(StoreUnavailable):
                 await self._topology.refresh()
-                await self._move(
-                    [channel for channel, (place, _) in self._wanted.items() if self._topology.place(channel) != place]
-                )
+                moved, unserved = self._misplaced()
+                await self._move(moved)
+                await self._drop_idle()
+                if self.connected and not unserved:
+                    return
+
+    def _misplaced(self) -> tuple[list[str], list[str]]:
+        """The channels that another server has now, and those that none has."""
+        moved, unserved = list[str](), list[str]()
+        for channel, (place, _) in self._wanted.items():
+            try:
+                if self._topology.place(channel) != place:
+                    moved.append(channel)
             except StoreUnavailable:
-                continue
-            await self._drop_idle()
-            if self.connected:
-                return
+                unserved.append(channel)
+        return moved, unserved
 
     async def _move(self, channels: Sequence[str]) -> None:
         """Listen to these channels where they are now, and tell: others may be out of reach for long."""
         if not channels:
             return
-        for channel in channels:
-            place, _ = self._wanted.get(channel, (None, None))
-            if (connection := self._connections.get(place)) is not None:
+        before = {channel: self._wanted[channel] for channel in channels}
+        for channel, (place, _) in before.items():
+            connection = self._connections.get(place)
+            if connection is not None and self._wanted.get(channel) is before[channel]:
                 await connection.unsubscribe(channel)
         self._on_lost()
-        subscribing = (
-            self.subscribe(channel, self._wanted[channel][1]) for channel in channels if channel in self._wanted
-        )
-        outcomes = await asyncio.gather(*subscribing, return_exceptions=True)
+
+        async def subscribe(channel: str) -> None:
+            # Meanwhile it may have been unsubscribed, or subscribed by another.
+            if self._wanted.get(channel) is before[channel]:
+                await self.subscribe(channel, before[channel][1])
+
+        outcomes = await asyncio.gather(*map(subscribe, channels), return_exceptions=True)
         self._on_restored()
-        for outcome in outcomes:
-            if outcome is not None:
-                raise outcome
+        faults = {str(fault) for fault in outcomes if fault is not None and not isinstance(fault, StoreUnavailable)}
+        for fault in faults:
+            log.error("channels that moved cannot be listened to: %s", fault)
 
     async def _drop_idle(self) -> None:
         """A server that no channel lives on any more may be gone for good."""

@@ -11,8 +11,7 @@ import pytest
 
 from presence_engine import PresenceEngine, StoreUnavailable
 from presence_engine.feed import Feed
-from presence_engine.pipe import Connect, Pipe
-from presence_engine.topology import OneServer, Topology, topology
+from presence_engine.topology import topology
 from tests.conftest import MakeEngine, StartServer
 from tests.faults.proxy import Proxy
 
@@ -245,87 +244,6 @@ async def test_a_subscription_that_ends_before_it_is_confirmed_leaves_nothing(st
         await again
         (connection,) = feed._connections.values()
         assert (list(feed._wanted), connection._confirmations) == (["r", "early"], {})
-    finally:
-        await feed.close()
-        await servers.close()
-        proxy.stop()
-
-
-async def test_a_subscription_that_ends_while_its_server_is_looked_for_never_stands(start_server: StartServer) -> None:
-    servers, found = SeveralServers(one=topology(start_server().url, 1000)), asyncio.Event()
-    servers.has = {"early": "one"}
-    look = servers.pipe
-
-    async def slow(key: str) -> Pipe:
-        await found.wait()
-        return await look(key)
-
-    servers.pipe = slow  # type: ignore[method-assign]
-    feed = Feed(servers, on_lost=lambda: None, on_restored=lambda: None, timeout_ms=1000)
-    try:
-        asking = asyncio.create_task(feed.subscribe("early", lambda _message: None))
-        await asyncio.sleep(0)
-        await feed.unsubscribe("early")
-        found.set()
-        with pytest.raises(StoreUnavailable, match="ended before"):
-            await asking
-        assert (feed._wanted, feed._connections) == ({}, {})
-    finally:
-        await feed.close()
-        await servers.close()
-
-
-class SeveralServers(OneServer):
-    """Channels by the server that has them, as the test says."""
-
-    def __init__(self, **servers: Topology) -> None:
-        self.servers = servers
-        self.has: dict[str, str] = {}
-        self.on_moved = set()
-
-    async def pipe(self, key: str) -> Pipe:
-        return await self.servers[self.has[key]].pipe(key)
-
-    def connect_for(self, key: str) -> Connect:
-        return self.servers[self.has[key]].connect_for(key)
-
-    def place(self, key: str) -> object:
-        return self.has[key]
-
-    def address(self, key: str) -> str:
-        return self.has[key]
-
-    async def close(self) -> None:
-        for server in self.servers.values():
-            await server.close()
-
-
-async def test_a_channel_that_moved_is_told_though_another_server_is_away(start_server: StartServer) -> None:
-    """A Cluster: one shard is dead, and a slot moves to another that stands."""
-    proxy = Proxy(start_server().url)
-    servers = SeveralServers(
-        one=topology(start_server().url, 1000), two=topology(start_server().url, 1000), dead=topology(proxy.url, 1000)
-    )
-    servers.has = {"moves": "one", "stays": "two", "away": "dead"}
-    told: list[bool] = []
-    feed = Feed(
-        servers,
-        on_lost=lambda: told.append(feed.line("moves") is not None),
-        on_restored=lambda: told.append(feed.line("moves") is not None),
-        timeout_ms=1000,
-    )
-    try:
-        for channel in servers.has:
-            await feed.subscribe(channel, lambda _message: None)
-        stays = feed.line("stays")
-        servers.has["moves"] = "two"
-        told.clear()
-        proxy.refuse()
-        await until(lambda: told[:1] == [True], "that the dead one is lost")
-        await until(lambda: told[1:2] == [False], "that the moved one is lost")
-        await until(lambda: told[-1], "that the moved one is back")
-        assert not feed.connected
-        assert feed.line("moves") is feed.line("stays") is stays
     finally:
         await feed.close()
         await servers.close()
