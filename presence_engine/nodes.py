@@ -80,9 +80,12 @@ class Node:
 
         What a shard has of them that is out of reach goes when it is back. Raises StoreUnavailable when all are.
         """
-        if earlier := await self._condemn(self.engine.node, self.name, "name", "server_restart"):
+        earlier, live = await self._condemn(self.engine.node, self.name, "name", "server_restart")
+        if earlier:
             ids = ", ".join(earlier)
-            log.warning("earlier boots of %r are condemned: %s; no live server may share a name", self.name, ids)
+            # One that was killed has a lease, too; of a server that was stopped nobody need be told.
+            level, more = (logging.WARNING, "; no live server may share a name") if live else (logging.INFO, "")
+            log.log(level, "earlier boots of %r are condemned: %s%s", self.name, ids, more)
         for node in earlier:
             await self._reap_at_start(node)
         await self._renew()
@@ -132,7 +135,8 @@ class Node:
             self._start_reaping(node, sentence)
         if lease.lapsed and self._is_steady():
             for node, name in lease.lapsed:
-                for dead in await self._condemn(node, name, "lapsed", "node_lost"):
+                lost, _ = await self._condemn(node, name, "lapsed", "node_lost")
+                for dead in lost:
                     log.warning("node %s (%s) is lost", dead, name)
                     self._start_reaping(dead, _sentence("node_lost", name))
         elif lease.lapsed:
@@ -216,7 +220,7 @@ class Node:
             self._steady_since_s = asyncio.get_running_loop().time()
         return lease
 
-    async def _condemn(self, node: str, name: str, which: str, reason: str) -> list[str]:
+    async def _condemn(self, node: str, name: str, which: str, reason: str) -> tuple[list[str], int]:
         keys = [self.engine.keys.nodes(part) for part in ("leases", "condemned", "gone", "retired")]
         values = {"node": node, "name": name, "which": which, "reason": reason, "now_ms": ""}
         return replies.condemned(await self.engine.store.run("presence/condemn", keys, values))

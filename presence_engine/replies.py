@@ -199,10 +199,11 @@ def renewed(reply: Reply) -> models.Lease | None:
     raise _unknown(reply)
 
 
-def condemned(reply: Reply) -> list[str]:
+def condemned(reply: Reply) -> tuple[list[str], int]:
+    """The nodes, and how many of them had a lease still."""
     if word(reply) != "condemned":
         raise _unknown(reply)
-    return [node.decode() for node in reply[2:]]
+    return [node.decode() for node in reply[3:]], reply[2]
 
 
 def ended(reply: Reply) -> tuple[list[str], list[str]]:

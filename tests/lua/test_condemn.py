@@ -10,7 +10,7 @@ from tests.lua.conftest import NODE, NODE_B, Lua
 async def test_a_lease_that_has_run_out(lua: Lua, early_ms: int, found: list[str]) -> None:
     await lua.run("renew", name="one")
     now = lua.clock.advance(10_000 - early_ms)
-    assert await lua.run("condemn", name="one") == ["condemned", now, *found]
+    assert await lua.run("condemn", name="one") == ["condemned", now, 0, *found]
 
 
 async def test_twice_is_once(lua: Lua) -> None:
@@ -20,7 +20,7 @@ async def test_twice_is_once(lua: Lua) -> None:
     await lua.run("condemn", name="one")
     before = await lua.dump()
     assert before == {"nodes:condemned": {f"{NODE}\x1fnode_lost\x1fone": now}, "nodes:gone": {NODE: now}}
-    assert await lua.run("condemn", name="one") == ["condemned", now]
+    assert await lua.run("condemn", name="one") == ["condemned", now, 0]
     assert await lua.dump() == before
     assert min((await lua.expiries()).values()) > 86_000_000
 
@@ -33,7 +33,7 @@ async def test_earlier_boots_of_a_name_whatever_their_lease(lua: Lua) -> None:
     await lua.run("renew", node=NODE_B, name="web:11")
     await lua.run("renew", name="web:1")
     reply = await lua.run("condemn", name="web:1", which="name", reason="server_restart")
-    assert sorted(reply[2:]) == ["bootOLD1", "bootOLD2"]
+    assert (reply[2], sorted(reply[3:])) == (1, ["bootOLD1", "bootOLD2"])
     dump = await lua.dump()
     assert set(dump["nodes:leases"]) == {f"{NODE}\x1fweb:1", f"{NODE_B}\x1fweb:11"}
     assert set(dump["nodes:condemned"]) == {
@@ -51,16 +51,17 @@ async def test_of_a_name_also_those_that_are_still_being_removed(lua: Lua) -> No
     for node, name in (("bootOLD1", "web"), (NODE_B, "web:1")):
         await lua.run("condemn", node=node, name=name)
     for _ in range(2):
+        # The lease of the one that is not condemned yet has run out.
         now = lua.clock.advance(1)
         reply = await lua.run("condemn", name="web", which="name", reason="server_restart")
-        assert sorted(reply[2:]) == ["bootOLD1", "bootOLD2"]
+        assert (reply[2], sorted(reply[3:])) == (0, ["bootOLD1", "bootOLD2"])
     assert (await lua.dump())["nodes:condemned"] == {
         "bootOLD1\x1fserver_restart\x1fweb": now,
         "bootOLD2\x1fserver_restart\x1fweb": now,
         f"{NODE_B}\x1fnode_lost\x1fweb:1": now - 2,
     }
     await lua.run("retire", node="bootOLD1", what="server_restart\x1fweb")
-    assert (await lua.run("condemn", name="web", which="name", reason="server_restart"))[2:] == ["bootOLD2"]
+    assert (await lua.run("condemn", name="web", which="name", reason="server_restart"))[3:] == ["bootOLD2"]
 
 
 async def test_malformed_arguments_change_nothing(lua: Lua) -> None:

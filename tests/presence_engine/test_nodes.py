@@ -1,6 +1,7 @@
 """Nodes: leases on a real server, with engines that stand in for processes."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final
@@ -90,6 +91,27 @@ async def test_start_reaps_earlier_boots_of_its_name_only(
     assert await users(again.engine) == ["other"]
     assert (await again.engine.removals(days=1)).popitem()[1] == {"server_restart": 250}
     await without_drift(again.engine)
+
+
+async def test_a_start_warns_of_boots_that_may_live_only(make_node: MakeNode, caplog: pytest.LogCaptureFixture) -> None:
+    """A server that was stopped, or that died long ago, is no mistake in the names."""
+    caplog.set_level(logging.INFO)
+    stopped = await make_node("me")
+    await stopped.stop()
+    dead = await make_node("me")
+    await silence(dead)
+    await asyncio.sleep(LEASE_MS / 1000)
+    live = await make_node("me", lease_ms=60_000)
+    await make_node("me")
+    told = [(one.levelno, one.getMessage()) for one in caplog.records if "condemned" in one.getMessage()]
+    assert told == [
+        (logging.INFO, f"earlier boots of 'me' are condemned: {stopped.engine.node}"),
+        (logging.INFO, f"earlier boots of 'me' are condemned: {dead.engine.node}"),
+        (
+            logging.WARNING,
+            f"earlier boots of 'me' are condemned: {live.engine.node}; no live server may share a name",
+        ),
+    ]
 
 
 async def test_start_reaps_what_an_earlier_start_did_not(make_node: MakeNode, make_engine: MakeEngine) -> None:

@@ -9,16 +9,20 @@
 -- ARGV[3] which word lapsed, or name: every other boot of that name, whatever its lease
 -- ARGV[4] reason word what its users are told: node_lost, server_restart
 -- ARGV[5] now_ms ms empty = the clock of Redis
--- RETURNS {"condemned", now, node, …} at most 1500
+-- RETURNS {"condemned", now, live, node, …} at most 1500; live = how many of them had a lease that had not run out
 -- REPEAT condemns nobody twice; by name it tells whoever is still being removed
 -- COST O(n) for n nodes, bounded by 1500
 local now = ARGV[5]
 --- @include clock
 local member = ARGV[1] .. '\31' .. ARGV[2]
-local answer = {'condemned', now}
+local answer = {'condemned', now, 0}
 
 local function condemn(node, name)
   local held = node .. '\31' .. name
+  local ends_at = redis.call('ZSCORE', KEYS[1], held)
+  if ends_at and tonumber(ends_at) > now then
+    answer[3] = answer[3] + 1
+  end
   redis.call('ZREM', KEYS[1], held)
   redis.call('ZREM', KEYS[4], held)
   redis.call('ZADD', KEYS[2], now, node .. '\31' .. ARGV[4] .. '\31' .. name)
