@@ -107,7 +107,7 @@ class PresenceEngine:
         """
         keys = (self.keys.nodes("layout"), self.keys.nodes("feed"))
         given = self.keys.partitions
-        stored = replies.partitions(await self.store.run("presence/layout", keys, {"partitions": given}))
+        stored = replies.partitions(await self.store.try_out("presence/layout", keys, {"partitions": given}))
         if stored != given:
             raise ConfigurationError(
                 f"partitions (PRESENCE_PARTITIONS) is {given}, but the data was written with {stored}"

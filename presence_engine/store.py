@@ -72,6 +72,10 @@ class Store:
         """
         return await self._run(name, keys[0], self._command(name, keys, values, more), self._closes)
 
+    async def try_out(self, name: str, keys: Sequence[str], values: Mapping[str, object]) -> list[Any]:
+        """Run a script as `run` does, for a caller who tells people of a failure: the log does not."""
+        return await self._attempt(name, keys[0], self._command(name, keys, values, ()), self._closes, None)
+
     def submit(
         self, name: str, keys: Sequence[str], values: Mapping[str, object], more: Sequence[object] = ()
     ) -> asyncio.Future[list[Any]]:

@@ -28,7 +28,7 @@ async def start(app: Any) -> list[dict[str, Any]]:
     raise AssertionError("it started")
 
 
-async def test_a_redis_out_of_reach_is_one_line() -> None:
+async def test_a_redis_out_of_reach_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     """000-4, C16: a worker that starts meanwhile printed a traceback, every five seconds."""
     url = f"redis://:secret@127.0.0.1:{free_port()}/0"
     [told] = await start(create_app(Settings.from_environ({"REDIS_URL": url})))
@@ -36,6 +36,7 @@ async def test_a_redis_out_of_reach_is_one_line() -> None:
     assert told["message"].startswith("cannot start: Redis is out of reach")
     assert "\n" not in told["message"]
     assert "secret" not in told["message"]
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("name", ["lifespan.startup.failed", "lifespan.shutdown.failed"])
