@@ -236,7 +236,7 @@ class Node:
         elif self.is_down:
             answer.set_exception(BaseParser.parse_error("CLUSTERDOWN The cluster is down"))
         else:
-            answer.set_result([b"ok"])
+            answer.set_result([b"agreed"])
         return answer
 
     async def close(self, _error: StoreUnavailable | None = None) -> None:
@@ -253,12 +253,12 @@ async def test_a_master_that_was_cut_off_is_asked_last() -> None:
     told: list[int] = []
     made.on_moved.add(lambda: told.append(store.breaks))
     layout = ("presence/layout", ("{0}", "{0}"), {"partitions": 1})
-    assert await store.run(*layout) == [b"ok"]
+    assert await store.run(*layout) == [b"agreed"]
     one.is_down, two.owner = True, new.place
     with pytest.raises(StoreUnavailable, match="CLUSTERDOWN"):
         await store.run(*layout)
     await store._looking.done()
-    assert await store.run(*layout) == [b"ok"]
+    assert await store.run(*layout) == [b"agreed"]
     assert (asked, told) == ([one.place, two.place], [1])
     await store.close()
 

@@ -132,7 +132,7 @@ def _events(client: Client, key: str) -> list[str]:
 )  # fmt: skip
 def test_a_start_that_fails_says_none(run: Callable[..., Command], tmp_path: Path, environ: dict[str, str]) -> None:
     command = run("serve", "--port", "0", PRESENCE_DATA_DIR=str(tmp_path), **environ)
-    assert command.exit_code() == 1
+    assert command.exit_code() in {1, 3}
     assert len(command.output.strip().splitlines()) <= 4, command.output
     assert_no_secret(command.output, "the error")
 
