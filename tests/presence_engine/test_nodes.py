@@ -152,9 +152,11 @@ async def test_a_graceful_stop_is_no_death(make_node: MakeNode) -> None:
 async def test_a_hung_node_learns_of_its_death_and_goes_on(make_node: MakeNode) -> None:
     """T1.6: nobody is resurrected; what it joined under its old id, before it knew, goes too."""
     told: list[str] = []
+    knows = asyncio.Event()
 
     async def condemned() -> None:
         told.append("condemned")
+        knows.set()
 
     alive = await make_node("alive")
     hung = await make_node("hung", on_condemned=condemned)
@@ -165,11 +167,13 @@ async def test_a_hung_node_learns_of_its_death_and_goes_on(make_node: MakeNode) 
     await hung.engine.join("r", "straggler", "d")
     hung._task = asyncio.create_task(hung._run())
     await until(lambda: is_list(alive.engine, []), "the straggler stays")
-    assert told == ["condemned"]
+    async with asyncio.timeout(5):
+        await knows.wait()
     assert hung.engine.node != old
     await hung.engine.join("r", "u2", "e")
     await asyncio.sleep(2 * LEASE_MS / 1000)
     assert await users(alive.engine) == ["u2"]
+    assert told == ["condemned"]
     await without_drift(alive.engine)
 
 
