@@ -1,5 +1,6 @@
 """Running the server: one process, or several that share a port."""
 
+import contextlib
 import json
 import logging
 import os
@@ -122,13 +123,14 @@ class _Workers:
         listener = self._listener.fileno()
         worker = subprocess.Popen(
             # -P: the folder it is started in may hold a `server` of its own.
-            [sys.executable, "-P", "-m", "server.process"], stdin=subprocess.PIPE, pass_fds=(listener,)
+            [sys.executable, "-P", "-m", "server.process"], stdin=subprocess.PIPE, bufsize=0, pass_fds=(listener,)
         )  # fmt: skip
         assert worker.stdin is not None  # noqa: S101 - a pipe was asked for
         # By the pipe, since arguments can be read by everybody; its end tells the worker that this process is gone.
         told = {"redis_url": self._redis_url, "worker": number, "listener": listener, "workers": self._number}
-        worker.stdin.write(json.dumps(told).encode() + b"\n")
-        worker.stdin.flush()
+        # One that a closing terminal ended as it began reads nothing, and is looked at like any other.
+        with contextlib.suppress(BrokenPipeError):
+            worker.stdin.write(json.dumps(told).encode() + b"\n")
         return worker
 
     @staticmethod
