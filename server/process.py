@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, Final
 
@@ -44,10 +44,14 @@ def run(settings: Settings, redis_url: str, host: str, port: int, workers: int) 
 
 def serve_one(presence: PresenceServer, listener: socket.socket) -> None:
     server = _Uvicorn(presence)
-    # Its terminal is gone; `nohup` asks to live on.
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, server.handle_exit)
+    _heed_hangup(server.handle_exit)
     server.run(sockets=[listener])
+
+
+def _heed_hangup(stop: Callable[[int, FrameType | None], None]) -> None:
+    """The terminal is gone; `nohup` asks to live on."""
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, stop)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -102,9 +106,9 @@ class _Workers:
         self._stopping = False
 
     def run(self) -> None:
-        for kind in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            if signal.getsignal(kind) is not signal.SIG_IGN:
-                signal.signal(kind, self._stop)
+        for kind in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(kind, self._stop)
+        _heed_hangup(self._stop)
         running = [self._start(worker) for worker in range(1, self._number + 1)]
         while not self._stopping:
             time.sleep(_LOOK_EVERY_S)
