@@ -16,14 +16,20 @@ _SEED: Final = 20_240_607
 
 @dataclass(frozen=True)
 class Sizes:
-    """members: of the room. rounds: of the interleaved run, each through all members or a fresh part of them."""
+    """members: of the room. rounds: of the interleaved run. walk: members a round of heartbeats goes through; joins and
+    sweeps share as many among the rounds.
+    """
 
     members: int
     rounds: int
+    walk: int
+
+    def larger(self, times: int) -> "Sizes":
+        return Sizes(times * self.members, self.rounds, self.walk)
 
 
-FULL: Final = Sizes(100_000, 5)
-SMALL: Final = Sizes(200, 2)
+FULL: Final = Sizes(100_000, 5, 100_000)
+SMALL: Final = Sizes(200, 2, 200)
 
 
 @dataclass(frozen=True)
@@ -41,8 +47,12 @@ class Workload:
     target: float | None
 
 
+def _room(sizes: Sizes) -> str:
+    return f", a room of {sizes.members:,}" if sizes.members > FULL.members else ""
+
+
 def heartbeat(wire: Wire, sizes: Sizes, *, batch: int, written: bool, target: float | None) -> Workload:
-    """Heartbeats of every member in shuffled order, `batch` in a call; the yardstick is one ZADD a member."""
+    """Heartbeats of members in shuffled order, `batch` in a call; the yardstick is one ZADD a member."""
     slack_ms = 0 if written else SLACK_MS
     calls = Calls(f"beat-{batch}-{written}", user_index=False)
     calls.load(wire)
@@ -55,25 +65,26 @@ def heartbeat(wire: Wire, sizes: Sizes, *, batch: int, written: bool, target: fl
     )
 
     def plain(number: int) -> list[Chunk]:
-        begin_ms = start_ms + 1000 * (number + 1)
-        walk = shuffled(members, number)
+        begin_ms = start_ms + sizes.members // BEATS_A_MS + 1000 * (number + 1)
+        walk = shuffled(members, number)[: sizes.walk]
         return encode(("ZADD", plain_key, begin_ms + i // BEATS_A_MS, member.slot) for i, member in enumerate(walk))
 
     def script(number: int) -> list[Chunk]:
-        return encode(calls.heartbeat(part, slack_ms) for part in hundreds(shuffled(members, number), batch))
+        walk = shuffled(members, number)[: sizes.walk]
+        return encode(calls.heartbeat(part, slack_ms) for part in hundreds(walk, batch))
 
     def right(replies: Sequence[Any]) -> bool:
         return all(re.fullmatch(rb"beat\x1e\d+\x1e1+", reply) for reply in replies)
 
-    name = f"heartbeat, {batch} a call, {'written' if written else 'within the slack'}"
-    return Workload(name, plain, script, sizes.members, right, target)
+    name = f"heartbeat, {batch} a call, {'written' if written else 'within the slack'}{_room(sizes)}"
+    return Workload(name, plain, script, sizes.walk, right, target)
 
 
 def join(wire: Wire, sizes: Sizes, *, user_index: bool) -> Workload:
     """New members join a room that already has `members`; the yardstick is ZADD and HSET of the same bytes."""
     calls = Calls(f"join-{user_index}", user_index=user_index)
     calls.load(wire)
-    part = sizes.members // sizes.rounds
+    part = sizes.walk // sizes.rounds
     everyone = people(sizes.members + part * (sizes.rounds + 1), _SEED)
     present, newcomers = everyone[: sizes.members], shuffled(everyone[sizes.members :], _SEED)
     wire.play(encode(calls.join(member) for member in present))
@@ -93,7 +104,7 @@ def join(wire: Wire, sizes: Sizes, *, user_index: bool) -> Workload:
     def script(number: int) -> list[Chunk]:
         return encode(calls.join(member) for member in newcomers[number * part : (number + 1) * part])
 
-    name = f"join, user index {'on' if user_index else 'off'}"
+    name = f"join, user index {'on' if user_index else 'off'}{_room(sizes)}"
     return Workload(name, plain, script, part, lambda replies: all(r.startswith(b"joined\x1e") for r in replies), 4.5)
 
 
@@ -114,11 +125,11 @@ def count(wire: Wire, sizes: Sizes, *, room_size: int) -> Workload:
     return Workload(f"count, rooms of {room_size:,}", lambda _: nothing, lambda _: asked, times, right, 4)
 
 
-def sweep(wire: Wire, sizes: Sizes, *, user_index: bool) -> Workload:
-    """Expired members leave, 100 a call; the yardstick is ZREMRANGEBYRANK and HDEL of as many."""
+def sweep(wire: Wire, sizes: Sizes, *, user_index: bool, yardstick: int) -> Workload:
+    """Expired members leave, 100 a call; the yardstick is ZREMRANGEBYRANK and HDEL of `yardstick` members a command."""
     calls = Calls(f"sweep-{user_index}", user_index=user_index)
     calls.load(wire)
-    part = sizes.members // sizes.rounds // SWEEP_LIMIT * SWEEP_LIMIT
+    part = sizes.walk // sizes.rounds // SWEEP_LIMIT * SWEEP_LIMIT
     # In an order of their own, so that neighbours in the sorted set lie apart in memory.
     order = shuffled(people(sizes.members, _SEED), _SEED)
     wire.play(encode(calls.join(member, LIFE_MS + i) for i, member in enumerate(order)))
@@ -130,9 +141,9 @@ def sweep(wire: Wire, sizes: Sizes, *, user_index: bool) -> Workload:
     def plain(number: int) -> list[Chunk]:
         return encode(
             command
-            for expired in hundreds(order[number * part : (number + 1) * part], SWEEP_LIMIT)
+            for expired in hundreds(order[number * part : (number + 1) * part], yardstick)
             for command in (
-                ("ZREMRANGEBYRANK", deadlines, 0, SWEEP_LIMIT - 1),
+                ("ZREMRANGEBYRANK", deadlines, 0, yardstick - 1),
                 ("HDEL", records, *(member.user for member in expired)),
             )
         )
@@ -143,4 +154,5 @@ def sweep(wire: Wire, sizes: Sizes, *, user_index: bool) -> Workload:
     def right(replies: Sequence[Any]) -> bool:
         return all(reply.startswith(b"swept\x1e") and reply.count(b"\x1e") == 7 + SWEEP_LIMIT for reply in replies)
 
-    return Workload(f"sweep, user index {'on' if user_index else 'off'}", plain, script, part, right, 5.5)
+    name = f"sweep, user index {'on' if user_index else 'off'}, beside {yardstick} a command{_room(sizes)}"
+    return Workload(name, plain, script, part, right, 5.5)
