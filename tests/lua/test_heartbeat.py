@@ -64,6 +64,30 @@ async def test_a_member_past_its_deadline_is_reported_and_not_revived(lua: Lua, 
     assert await lua.dump() == before
 
 
+async def test_of_many_only_the_living_move(lua: Lua) -> None:
+    """T1.2, T3.7: a call for many revives no more than a call for one."""
+    await lua.join()
+    lua.clock.advance(5000)
+    await lua.join("v", connection=f"{NODE}d")
+    before = await deadlines(lua)
+    now = lua.clock.advance(LIFE_MS - 5000)
+    assert await lua.beat(SLOT, ("v", f"{NODE}d"), ("w", f"{NODE}e")) == ["beat", now, "010"]
+    assert await deadlines(lua) == {**before, f"v\x1f{NODE}d": now + LIFE_MS}
+
+
+async def test_of_many_only_those_beyond_the_slack_are_written(lua: Lua) -> None:
+    joined = lua.clock.now_ms
+    await lua.join()
+    lua.clock.advance(1)
+    await lua.join("v", connection=f"{NODE}d")
+    slots = (SLOT, ("v", f"{NODE}d"))
+    for late_ms, moved in ((100, {}), (101, {f"u\x1f{NODE}c": joined + 101 + LIFE_MS})):
+        before = await deadlines(lua)
+        lua.clock.now_ms = joined + late_ms
+        assert (await lua.beat(*slots))[2] == "11"
+        assert await deadlines(lua) == {**before, **moved}
+
+
 async def test_the_last_millisecond_still_counts(lua: Lua) -> None:
     """T3.7."""
     await lua.join()

@@ -56,6 +56,28 @@ async def test_one_of_two_tabs_expires(lua: Lua) -> None:
     assert dump["due"] == {"r": now + 1000}
     assert f"node:{NODE}" not in dump
     assert "room:r:removed" not in dump
+    # And with the other tab the user is gone, so the expired one is no longer in the record.
+    assert (await lua.run("leave", connection=f"{NODE_B}d"))[5] == 0
+    assert await lua.dump() == {}
+
+
+async def test_a_tab_in_grace_that_outlives_the_others_by_moments_does_not_change_why(lua: Lua) -> None:
+    """001-7: of one call's tabs of a user, one that timed out tells why the user left."""
+    epoch = (await lua.join())[2]
+    lua.clock.advance(LIFE_MS - 500)
+    await lua.join(connection=f"{NODE_B}d")
+    await lua.run("detach", connection=f"{NODE_B}d", grace_ms=1000)
+    feed = await lua.feed()
+    now = lua.clock.advance(1000)
+    assert (await lua.run("sweep"))[2] == "01"
+    assert await feed.read() == [
+        [
+            [epoch, "3", "0", "0", str(now)],
+            ["x", "u", f"{NODE}c", "inactivity_timeout", ""],
+            ["-", "u", "", "", "inactivity_timeout"],
+        ]
+    ]
+    assert (await lua.dump())["room:r:removed"] == {"u": "inactivity_timeout"}
 
 
 async def test_a_call_removes_at_most_its_limit_the_earliest_first(lua: Lua) -> None:
