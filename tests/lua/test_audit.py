@@ -40,15 +40,37 @@ async def test_every_kind_of_drift_is_told(lua: Lua) -> None:
     await fill(lua)
     room = lua.space.room("r")
     await lua.redis.zrem(room.deadlines, f"a\x1f{NODE}1")
-    await lua.redis.hdel(room.members, "b", "")
+    await lua.redis.hdel(room.members, "b")
     await lua.redis.zadd(room.roster, {"a": 5})
     await lua.redis.zadd(room.due, {"r": 2**52})
     await lua.redis.zadd(room.rooms, {"r": 9})
     reply = await lua.run("audit")
-    assert reply[1:7] == ["", 0, 0, 2, 2, 9]
-    faults = " | ".join(reply[10:])
-    for told in ("due: ", "roster: another joinedAt for a", "deadlines: none for a connection of a", "no record of b"):
-        assert told in faults
+    assert reply[3:7] == [1, 2, 2, 9]
+    assert reply[10:] == [
+        "due: the room is noted later than its earliest deadline", "roster: another joinedAt for a",
+        "deadlines: none for a connection of a", "members: no record of b",
+    ]  # fmt: skip
+
+
+async def test_what_a_room_says_of_itself_is_checked(lua: Lua) -> None:
+    await fill(lua)
+    room = lua.space.room("r")
+    own = str(await lua.redis.hget(room.members, "")).split("\x1f")
+    own[2] = str(int(own[2]) + 1)
+    await lua.redis.hset(room.members, "", "\x1f".join(own))
+    assert (await lua.run("audit"))[10:] == ["members: the bound is later than the earliest deadline"]
+    await lua.redis.hdel(room.members, "")
+    await lua.redis.zrem(room.due, "r")
+    reply = await lua.run("audit")
+    assert reply[1:4] == ["", 0, 1]
+    assert reply[10:] == ["due: the room is not noted", "members: the epoch and seq are missing"]
+
+
+async def test_a_member_without_connections_is_told(lua: Lua) -> None:
+    await fill(lua)
+    record = f"{lua.clock.now_ms}\x1e\x1f\x1e\x1e\x1e\x1e"
+    await lua.redis.hset(lua.space.room("r").members, "b", record)
+    assert (await lua.run("audit"))[10:] == ["members: no connection of b"]
 
 
 async def test_reading_changes_nothing(lua: Lua) -> None:

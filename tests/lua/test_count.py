@@ -32,6 +32,16 @@ async def test_something_due_is_swept_first(lua: Lua, early_ms: int, word: str) 
     assert (await lua.run("count"))[0] == word
 
 
+async def test_a_beat_puts_off_what_the_room_had_noted(lua: Lua) -> None:
+    """What a room notes of its earliest deadline is a lower bound: once past, the deadlines themselves are asked."""
+    epoch = (await lua.join())[2]
+    lua.clock.advance(5000)
+    await lua.beat(("u", f"{NODE}c"))
+    lua.clock.advance(LIFE_MS - 5000)
+    assert await lua.run("count") == ["count", epoch, 1, 1, 1]
+    assert (await lua.counts("r"))[2:] == [epoch, 1, 1, 1]
+
+
 async def test_reading_twice_changes_nothing(lua: Lua) -> None:
     await lua.join()
     before = await lua.dump()
