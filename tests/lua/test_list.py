@@ -99,6 +99,14 @@ async def test_something_due_is_swept_first(lua: Lua) -> None:
     assert await lua.run("list") == ["due"]
 
 
+async def test_a_beat_puts_off_what_the_room_had_noted(lua: Lua) -> None:
+    await lua.join()
+    lua.clock.advance(5000)
+    await lua.beat(("u", f"{NODE}c"))
+    lua.clock.advance(LIFE_MS - 5000)
+    assert (await lua.run("list"))[0] == "page"
+
+
 async def test_reading_twice_changes_nothing(lua: Lua) -> None:
     await lua.join()
     before = await lua.dump()

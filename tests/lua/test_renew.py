@@ -47,6 +47,17 @@ async def test_a_node_declared_dead_may_not_come_back(lua: Lua) -> None:
     assert await lua.run("renew", node=NODE_B, name="two") == ["renewed", now, 0, -1, 0, f"{NODE}\x1fnode_lost\x1fone"]
 
 
+async def test_who_died_is_remembered_for_a_day(lua: Lua) -> None:
+    await lua.run("renew", name="one")
+    died = lua.clock.advance(10_000)
+    await lua.run("condemn", name="one")
+    for step_ms, remembered in ((86_399_999, {NODE: died}), (1, None)):
+        lua.clock.advance(step_ms)
+        for _ in range(2):
+            await lua.run("renew", node=NODE_B, name="two")
+        assert (await lua.dump()).get("nodes:gone") == remembered
+
+
 @pytest.mark.parametrize("given", [{"lease_ms": "x"}, {"now_ms": "x"}], ids=str)
 async def test_malformed_arguments_change_nothing(lua: Lua, given: dict[str, Any]) -> None:
     with pytest.raises(ContractBroken):

@@ -28,6 +28,15 @@ async def test_due_rooms_are_named_to_be_swept(lua: Lua) -> None:
     assert (reply[0], sorted(reply[1:])) == ("due", ["a", "b"])
 
 
+async def test_a_beat_puts_off_what_a_room_had_noted(lua: Lua) -> None:
+    joined = lua.clock.now_ms
+    await lua.join()
+    lua.clock.advance(5000)
+    await lua.beat(("u", f"{NODE}c"))
+    now = lua.clock.advance(LIFE_MS - 5000)
+    assert await lua.run("where") == ["rooms", now, "r", 1, joined]
+
+
 async def test_reading_twice_changes_nothing(lua: Lua) -> None:
     await lua.join()
     before = await lua.dump()
