@@ -241,7 +241,9 @@ class BoardFanout:
         for seat in list(local.seats.values()):
             if seat.told is None:
                 continue  # its own join sends it
-            if snapshot.position == local.known:
+            if local.room not in seat.session.rooms:
+                seat.held = None  # put out; when it comes back its join sends it
+            elif snapshot.position == local.known:
                 self._catch_up(local, seat)
             else:
                 self.place(seat.session, local.retro, snapshot, present)

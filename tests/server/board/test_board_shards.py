@@ -165,3 +165,20 @@ async def test_a_board_that_did_not_move_is_not_sent_again(scene: Scene) -> None
     await scene.compared()
     await scene.move("good", 2)
     await scene.hears("good", ("retro-state", None), ("item-position-update", 1), ("item-position-update", 2))
+
+
+async def test_a_board_that_is_sent_whole_is_not_sent_to_who_was_put_out(scene: Scene) -> None:
+    """Kicked, a socket may keep its connection; when it comes back it gets the board with its join."""
+    one = scene.sockets["good"]
+    membership = one.rooms.pop(room_of("good"))
+    scene.lose("good")
+    await scene.miss("good", 2)
+    scene.restore("good")
+    await scene.compared()
+    before = [("retro-state", None), ("item-position-update", 1)]
+    await scene.hears("good", *before)
+    one.rooms[room_of("good")] = membership
+    scene.fanout.hold(one, "good")
+    scene.fanout.place(one, "good", *await scene._read("good"))
+    await scene.move("good", 3)
+    await scene.hears("good", *before, ("retro-state", 2), ("item-position-update", 3))
