@@ -1,7 +1,7 @@
 """What a server did not hear of the chat while its feed was away: read from the rooms, told as if it had been heard."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -32,7 +32,7 @@ class Newest(NamedTuple):
 class Told:
     """How far the clients of this process have been told of the rooms heard of last.
 
-    start_ms: what was saved before counts as told.
+    start_ms: what was saved before counts as told, and so does all of a room that `begins`.
     """
 
     def __init__(self, partition_of: Callable[[str], int], start_ms: int) -> None:
@@ -61,6 +61,11 @@ class Told:
 
     def _tell_since(self, room_id: str, at_ms: int) -> None:
         self._since[self._partition_of(room_id)] = max(at_ms, self.since_ms(room_id))
+
+    def begins(self, room: ChatRoom) -> None:
+        """The room was there at the start, in this state; what has been heard of it since is newer."""
+        if room.room_id not in self._rooms:
+            self.stands(room)
 
     def stands(self, room: ChatRoom) -> None:
         """All of a room has been told as the store has it: what the feed brings of that comes late."""
@@ -91,23 +96,28 @@ async def missed(chat: ChatEngine, told: Told, partitions: Collection[int]) -> t
     """Return the changes of these partitions that have not been told, each room's in order, and the rooms as they stand
     with them. Raises StoreUnavailable.
 
-    Compared are the 1,000 rooms that were active last; of each at most the newest 200 messages are brought. Clients see
-    by the seq that there were more.
+    Of each room at most the newest 200 messages are brought. Clients see by the seq that there were more.
     """
     changes: list[ChatChange] = []
     rooms: list[ChatRoom] = []
-    cursor, compared = None, 0
-    while compared < _ROOMS_COMPARED:
-        page = await chat.rooms(limit=_ROOMS_AT_ONCE, cursor=cursor, partitions=partitions)
-        parts = await asyncio.gather(*(_missed_of(chat, room, told) for room in page.rooms))
+    async for some in compared(chat, partitions):
+        parts = await asyncio.gather(*(_missed_of(chat, room, told) for room in some))
         # The room that was active first comes first.
         changes[:0] = [change for part in reversed(parts) for change in part]
-        rooms += [room for room, part in zip(page.rooms, parts, strict=True) if part or told.of(room)]
-        compared += len(page.rooms)
+        rooms += some
+    return changes, rooms
+
+
+async def compared(chat: ChatEngine, partitions: Collection[int]) -> AsyncIterator[Sequence[ChatRoom]]:
+    """Read the 1,000 rooms of these partitions that were active last, some at a time. Raises StoreUnavailable."""
+    cursor, read = None, 0
+    while read < _ROOMS_COMPARED:
+        page = await chat.rooms(limit=_ROOMS_AT_ONCE, cursor=cursor, partitions=partitions)
+        yield page.rooms
+        read += len(page.rooms)
         cursor = page.cursor
         if cursor is None:
-            break
-    return changes, rooms
+            return
 
 
 async def _missed_of(chat: ChatEngine, room: ChatRoom, told: Told) -> list[ChatChange]:

@@ -1,0 +1,94 @@
+"""Chat announcements after a gap of the feed: of rooms nobody wrote in, of many rooms, of rooms with many messages."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from presence_engine import ChatEngine, IncomingMessage, PresenceEngine, RoomPage, StoreUnavailable
+from server.chat_fanout import ChatFanout
+from tests.server.chat_scene import Breaks, Outbox, everybody, session, until
+
+PHONES = ("62831", "62832", "62833")
+
+
+class Scene:
+    """Three rooms of one message each, written before the server came."""
+
+    def __init__(self, engine: PresenceEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.chat, self.writer = (ChatEngine(engine.store, engine.keys) for _ in range(2))
+        self.outbox = Outbox()
+        self.fanout = ChatFanout(engine, self.chat, {"s1": session()}, self.outbox, everybody)
+        self.breaks = Breaks(monkeypatch, self.fanout)
+        self.rooms: list[str] = []
+
+    async def post(self, phone: str, now_ms: int | None = None) -> str:
+        return (await self.writer.post(IncomingMessage(phone=phone, content_text="hi"), now_ms=now_ms)).room_id
+
+    async def lose(self) -> None:
+        await self.breaks.lose(*range(self.chat.keys.partitions))
+
+    async def restore(self) -> None:
+        await self.breaks.restore(*range(self.chat.keys.partitions))
+        await self.breaks.caught_up()
+
+    def told(self, room: str) -> list[tuple[str, Any]]:
+        """What was told of a room: an unread count, a message's seq, or a new room's newest seq."""
+        bodies = [(event, msgspec.json.decode(bytes(body))) for event, body in self.outbox.sent]
+        field = {"room:unread": "unread_count", "new_message": "seq", "new_room_complete": "message_count"}
+        return [(event, body[field[event]]) for event, body in bodies if body["room_id"] == room]
+
+
+@pytest.fixture
+async def scene(engine: PresenceEngine, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
+    one = Scene(engine, monkeypatch)
+    one.rooms = [await one.post(phone, engine.now_ms() - 60_000) for phone in PHONES]
+    await one.fanout.start()
+    yield one
+    await one.fanout.close()
+
+
+async def test_a_mark_that_was_moved_unheard_is_told_of_a_room_from_before_the_start(scene: Scene) -> None:
+    """004-9: else its agents go on showing messages as unread that one of them has read."""
+    await scene.lose()
+    await scene.writer.read(scene.rooms[0])
+    await scene.restore()
+    assert [scene.told(room) for room in scene.rooms] == [[("room:unread", 0)], [], []]
+
+
+async def test_what_was_heard_while_the_rooms_were_read_at_the_start_stands(
+    engine: PresenceEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Scene(engine, monkeypatch)
+    room, listing = await one.post("62834", engine.now_ms() - 60_000), one.chat.rooms
+
+    async def rooms(**options: Any) -> RoomPage:
+        page = await listing(**options)
+        await one.post("62834")
+        await until(lambda: one.told(room))
+        return page
+
+    monkeypatch.setattr(one.chat, "rooms", rooms)
+    await one.fanout.start()
+    monkeypatch.setattr(one.chat, "rooms", listing)
+    await one.lose()
+    await one.restore()
+    assert one.told(room) == [("new_message", 2)]
+    await one.fanout.close()
+
+
+async def test_rooms_that_cannot_be_read_at_the_start_do_not_keep_it_from_starting(
+    engine: PresenceEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Scene(engine, monkeypatch)
+
+    async def rooms(**_options: Any) -> RoomPage:
+        raise StoreUnavailable("gone again")
+
+    with monkeypatch.context() as away:
+        away.setattr(one.chat, "rooms", rooms)
+        await one.fanout.start()
+    room = await one.post("62835")
+    await until(lambda: len(one.told(room)) == 2)
+    await one.fanout.close()
