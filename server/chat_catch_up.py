@@ -117,7 +117,10 @@ async def compared(chat: ChatEngine, partitions: Collection[int]) -> AsyncIterat
         read += len(page.rooms)
         cursor = page.cursor
         if cursor is None:
-            return
+            break
+    if read > _ROOMS_AT_ONCE:
+        # Rooms that were written in meanwhile have moved to the front, perhaps past the page that was to bring them.
+        yield (await chat.rooms(limit=_ROOMS_AT_ONCE, partitions=partitions)).rooms
 
 
 async def _missed_of(chat: ChatEngine, room: ChatRoom, told: Told) -> list[ChatChange]:

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from presence_engine import ChatEngine, IncomingMessage, PresenceEngine, RoomPage, StoreUnavailable
+from server import chat_catch_up
 from server.chat_fanout import ChatFanout
 from tests.server.chat_scene import Breaks, Outbox, everybody, session, until
 
@@ -92,3 +93,30 @@ async def test_rooms_that_cannot_be_read_at_the_start_do_not_keep_it_from_starti
     room = await one.post("62835")
     await until(lambda: len(one.told(room)) == 2)
     await one.fanout.close()
+
+
+async def test_a_room_that_is_written_in_while_they_are_compared_is_compared(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T4.10: it moves to the front of the list, past the page that is read next."""
+    monkeypatch.setattr(chat_catch_up, "_ROOMS_AT_ONCE", 1)
+    listing, pages = scene.chat.rooms, 0
+
+    async def rooms(**options: Any) -> RoomPage:
+        nonlocal pages
+        page, pages = await listing(**options), pages + 1
+        if pages == 1:
+            await scene.post(PHONES[0])
+        return page
+
+    await scene.lose()
+    for phone in PHONES:
+        await scene.post(phone)
+    monkeypatch.setattr(scene.chat, "rooms", rooms)
+    await scene.restore()
+    await until(lambda: scene.told(scene.rooms[0])[-1:] == [("new_message", 3)])
+    assert [scene.told(room) for room in scene.rooms] == [
+        [("new_message", 2), ("new_message", 3)],
+        [("new_message", 2)],
+        [("new_message", 2)],
+    ]
