@@ -134,9 +134,12 @@ async def _missed_of(chat: ChatEngine, room: ChatRoom, told: Told) -> list[ChatC
             return []
     changes: list[ChatChange] = []
     seq, unread = (known.seq, known.unread) if known else (0, 0)
+    # One that was made meanwhile is new to everybody, though its first messages are not brought.
+    made = known is None and room.created_at_ms >= since_ms
     for message in messages:
         unread += message.user_id is None
-        changes.append(MessageSaved(message, unread, _at_its_birth(room, message) if message.seq == 1 else None))
+        new = message.seq == 1 or (made and message is messages[0])
+        changes.append(MessageSaved(message, unread, _as_of(room, message) if new else None))
     gap = bool(messages) and messages[0].seq != seq + 1
     if gap or unread != room.unread_count:
         changes.append(RoomRead(room.room_id, room.read_seq, room.unread_count))
@@ -160,12 +163,12 @@ async def _newest(chat: ChatEngine, room: ChatRoom, wanted: int) -> Sequence[Cha
     return () if isinstance(page, UnknownRoom) else page.messages
 
 
-def _at_its_birth(room: ChatRoom, first: ChatMessage) -> ChatRoom:
-    """The room as its first message left it: the ones after it are told one by one."""
+def _as_of(room: ChatRoom, first: ChatMessage) -> ChatRoom:
+    """The room as the first message of it that is told left it: the ones after it are told one by one."""
     unread = 1 if first.user_id is None else 0
     return msgspec.structs.replace(
         room,
-        message_count=1,
+        message_count=first.seq,
         unread_count=unread,
         read_seq=0,
         updated_at_ms=first.created_at_ms,

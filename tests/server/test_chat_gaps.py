@@ -1,5 +1,6 @@
 """Chat announcements after a gap of the feed: of rooms nobody wrote in, of many rooms, of rooms with many messages."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -120,3 +121,20 @@ async def test_a_room_that_is_written_in_while_they_are_compared_is_compared(
         [("new_message", 2)],
         [("new_message", 2)],
     ]
+
+
+async def test_a_new_room_is_announced_though_its_first_message_is_not_brought(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """004-7: so many came meanwhile, or its first is not kept any more; a client cannot show messages of no room."""
+    monkeypatch.setattr(chat_catch_up, "_MESSAGES_OF_A_ROOM", 2)
+    await scene.lose()
+    room = (await asyncio.gather(*(scene.post("62836") for _ in range(4))))[0]
+    await scene.restore()
+    await until(lambda: len(scene.told(room)) == 4)
+    events = [("new_message", 3), ("new_room_complete", 3), ("new_message", 4), ("room:unread", 4)]
+    assert scene.told(room) == events
+    await scene.lose()
+    await scene.post("62836")
+    await scene.restore()
+    assert scene.told(room) == [*events, ("new_message", 5)]
