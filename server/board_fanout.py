@@ -5,7 +5,8 @@ Nothing of a board's content is kept here, only how far each socket has been tol
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -41,12 +42,14 @@ def room_of(retro: str) -> str:
 class Seat:
     """One socket at a board. told: as of its last whole state, None before the first.
 
-    held: the changes that wait for the next whole state, None when none is awaited.
+    held: the changes that wait for the next whole state, None when none is awaited. behind: it lacks more than those,
+    and nothing but the whole state will do.
     """
 
     session: Session
     told: BoardPosition | None = None
     held: list[BoardChange] | None = field(default_factory=list)
+    behind: bool = False
 
     def lacks(self, change: BoardChange) -> bool:
         """Whether its last whole state was before this change."""
@@ -147,9 +150,23 @@ class BoardFanout:
             self._hold(seat)
 
     def release(self, session: Session, retro: str) -> None:
-        """No whole state comes after all: who has had one gets the changes that waited."""
-        if (local := self._local.get(retro)) and (seat := local.seats.get(session.sid)) and seat.told is not None:
+        """No whole state comes after all: who has had one gets the changes that waited, unless one is on its way."""
+        local = self._local.get(retro)
+        seat = local.seats.get(session.sid) if local else None
+        if local is not None and seat is not None and seat.told is not None and not seat.behind:
             self._catch_up(local, seat)
+
+    @contextmanager
+    def holding(self, session: Session, retro: str) -> Iterator[None]:
+        """Read a part of the board and send it to this socket inside: what changes meanwhile comes behind it.
+
+        Two connections bring the one and the other, and most parts have no version to tell which is newer.
+        """
+        self.hold(session, retro)
+        try:
+            yield
+        finally:
+            self.release(session, retro)
 
     def place(self, session: Session, retro: str, snapshot: BoardSnapshot, present: Page) -> None:
         """Send a socket the whole state, and what has changed since."""
@@ -178,7 +195,7 @@ class BoardFanout:
         seat.held = [] if seat.held is None else seat.held
 
     def _catch_up(self, local: LocalBoard, seat: Seat) -> None:
-        changes, seat.held = seat.held or (), None
+        changes, seat.held, seat.behind = seat.held or (), None, False
         for change in changes:
             if seat.lacks(change):
                 self._tell(local, change, [seat.session])
@@ -213,6 +230,7 @@ class BoardFanout:
         """
         for seat in local.seats.values():
             self._hold(seat)
+            seat.behind = True
         if local.anew is None or local.anew.done():
             local.known = known
             local.anew = asyncio.create_task(self._anew(local), name="board-anew")
@@ -242,7 +260,7 @@ class BoardFanout:
             if seat.told is None:
                 continue  # its own join sends it
             if local.room not in seat.session.rooms:
-                seat.held = None  # put out; when it comes back its join sends it
+                seat.held, seat.behind = None, False  # put out; when it comes back its join sends it
             elif snapshot.position == local.known:
                 self._catch_up(local, seat)
             else:

@@ -85,27 +85,29 @@ class BoardEvents:
     async def _fill(self, session: Session, retro: str, wanted: payloads.MoveItems) -> Answer:
         assert wanted.itemPositions is not None  # noqa: S101 - the caller has looked
         source = wanted.source or "bulk"
-        outcome = await self._boards.fill(retro, wanted.itemPositions, user_id=_user(session), source=source)
-        if isinstance(outcome, BoardFull):
-            raise Refusal("too_large", "the board has no room for so many items")
-        answer: Answer = {"filled": outcome.filled, **stand(outcome.position)}
-        if outcome.held:
-            holds = board_wire.positions(outcome, outcome.held, None, source)
-            await self._sockets.tell(session, f"item-position-update:{retro}", holds)
-            answer["itemPositions"] = outcome.held
+        with self._seats.holding(session, retro):
+            outcome = await self._boards.fill(retro, wanted.itemPositions, user_id=_user(session), source=source)
+            if isinstance(outcome, BoardFull):
+                raise Refusal("too_large", "the board has no room for so many items")
+            answer: Answer = {"filled": outcome.filled, **stand(outcome.position)}
+            if outcome.held:
+                holds = board_wire.positions(outcome, outcome.held, None, source)
+                await self._sockets.tell(session, f"item-position-update:{retro}", holds)
+                answer["itemPositions"] = outcome.held
         return answer
 
     async def group(self, session: Session, payload: Any) -> Answer:
         wanted = read(payloads.GroupItems, payload)
         retro = await self._seats.at(session, wanted)
-        outcome = await self._boards.group(
-            retro, wanted.itemGroups, wanted.signatureColors, user_id=_user(session), timestamp=wanted.timestamp
-        )
-        answer: Answer = {"timestamp": outcome.timestamp_ms, **stand(outcome.position)}
-        if not isinstance(outcome, BoardStale):
-            return {"accepted": True, **answer}
-        holds = {"itemGroups": outcome.item_groups, "signatureColors": outcome.signature_colors, **answer}
-        await self._sockets.tell(session, f"grouping-update:{retro}", {"userId": None, **holds})
+        with self._seats.holding(session, retro):
+            outcome = await self._boards.group(
+                retro, wanted.itemGroups, wanted.signatureColors, user_id=_user(session), timestamp=wanted.timestamp
+            )
+            answer: Answer = {"timestamp": outcome.timestamp_ms, **stand(outcome.position)}
+            if not isinstance(outcome, BoardStale):
+                return {"accepted": True, **answer}
+            holds = {"itemGroups": outcome.item_groups, "signatureColors": outcome.signature_colors, **answer}
+            await self._sockets.tell(session, f"grouping-update:{retro}", {"userId": None, **holds})
         return {"accepted": False, **holds}
 
     async def vote(self, session: Session, payload: Any) -> Answer:
@@ -115,7 +117,8 @@ class BoardEvents:
         try:
             outcome = await self._boards.vote(retro, wanted.userVotes, user_id=user, group_id=group, votes=wanted.votes)
         except InvalidInput as error:
-            await self._tell_votes(session, retro, user, await self._boards.votes(retro, user))
+            with self._seats.holding(session, retro):
+                await self._tell_votes(session, retro, user, await self._boards.votes(retro, user))
             if error.field == "votes":
                 # The field of every refusal of votes; the words tell which it was.
                 raise Refusal("invalid_input", str(error), field="userVotes") from None
@@ -126,8 +129,9 @@ class BoardEvents:
 
     async def request_votes(self, session: Session, payload: Any) -> Answer:
         retro = await self._seats.at(session, read(payloads.Board, payload))
-        snapshot = await self._boards.snapshot(retro)
-        await self._tell_votes(session, retro, _user(session), snapshot.state.all_user_votes)
+        with self._seats.holding(session, retro):
+            snapshot = await self._boards.snapshot(retro)
+            await self._tell_votes(session, retro, _user(session), snapshot.state.all_user_votes)
         return stand(snapshot.position)
 
     async def _tell_votes(
@@ -138,10 +142,11 @@ class BoardEvents:
 
     async def request_result(self, session: Session, payload: Any) -> Answer:
         retro = await self._seats.at(session, read(payloads.Board, payload))
-        snapshot = await self._boards.snapshot(retro)
-        at = stand(snapshot.position)
-        body = {"allUserVotes": snapshot.state.all_user_votes, **at}
-        await self._sockets.tell(session, f"initial-voting-result:{retro}", body)
+        with self._seats.holding(session, retro):
+            snapshot = await self._boards.snapshot(retro)
+            at = stand(snapshot.position)
+            body = {"allUserVotes": snapshot.state.all_user_votes, **at}
+            await self._sockets.tell(session, f"initial-voting-result:{retro}", body)
         return at
 
     async def add_action(self, session: Session, payload: Any) -> Answer:
@@ -184,9 +189,10 @@ class BoardEvents:
 
     async def _no_action(self, session: Session, retro: str) -> Refusal:
         """Show the sender the action items that there are."""
-        snapshot = await self._boards.snapshot(retro)
-        items = board_wire.action_items(snapshot.state.action_items)
-        await self._sockets.tell(session, f"action-items-update:{retro}", items)
+        with self._seats.holding(session, retro):
+            snapshot = await self._boards.snapshot(retro)
+            items = board_wire.action_items(snapshot.state.action_items)
+            await self._sockets.tell(session, f"action-items-update:{retro}", items)
         return Refusal("not_found", "there is no such action item")
 
     async def relay(self, event: str, session: Session, payload: Any) -> Answer:

@@ -41,7 +41,7 @@ class BoardSeats:
         self._engine, self._boards, self._settings, self._sockets = engine, boards, settings, sockets
         self._fanout, self._view, self._authoriser = fanout, view, authoriser
         self._presence, self._heartbeats = presence, heartbeats
-        self.moves = BoardMoves(boards)
+        self.moves, self.holding = BoardMoves(boards), fanout.holding
         self._opening: dict[str, asyncio.Task[None]] = {}
 
     def opened(self, session: Session, environ: Mapping[str, Any]) -> None:

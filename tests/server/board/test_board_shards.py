@@ -73,6 +73,21 @@ class Scene:
         await asyncio.gather(*(local.anew for local in self.fanout._local.values() if local.anew))
 
 
+class Slow:
+    """Lets what is read for all wait on its way: read already, and not there yet."""
+
+    def __init__(self, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reading, self.go_on = asyncio.Event(), asyncio.Event()
+        self._scene = scene
+        monkeypatch.setattr(scene.fanout, "_read", self._read)
+
+    async def _read(self, retro: str) -> tuple[BoardSnapshot, Page]:
+        found = await self._scene._read(retro)
+        self.reading.set()
+        await self.go_on.wait()
+        return found
+
+
 @pytest.fixture
 async def scene(engine: PresenceEngine, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     one = Scene(engine, monkeypatch)
@@ -115,23 +130,15 @@ async def test_a_board_whose_feed_is_away_is_not_asked_for(scene: Scene) -> None
 
 async def test_a_loss_while_it_is_compared_is_compared_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was read before the feed was back a second time says nothing of what was missed since."""
-    reading, go_on, read = asyncio.Event(), asyncio.Event(), scene._read
-
-    async def slow(retro: str) -> tuple[BoardSnapshot, Page]:
-        found = await read(retro)
-        reading.set()
-        await go_on.wait()
-        return found
-
-    monkeypatch.setattr(scene.fanout, "_read", slow)
+    slow = Slow(scene, monkeypatch)
     scene.lose("good")
     await scene.miss("good", 2)
     scene.restore("good")
-    await reading.wait()
+    await slow.reading.wait()
     scene.lose("good")
     await scene.miss("good", 3)
     scene.restore("good")
-    go_on.set()
+    slow.go_on.set()
     await scene.hears("good", ("retro-state", None), ("item-position-update", 1), ("retro-state", 3))
 
 
@@ -182,3 +189,21 @@ async def test_a_board_that_is_sent_whole_is_not_sent_to_who_was_put_out(scene: 
     scene.fanout.place(one, "good", *await scene._read("good"))
     await scene.move("good", 3)
     await scene.hears("good", *before, ("retro-state", 2), ("item-position-update", 3))
+
+
+async def test_a_board_that_began_again_is_sent_whole_whatever_a_socket_asks_meanwhile(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read to be sent whole, when a request of the socket's own ends, and the next change comes."""
+    slow = Slow(scene, monkeypatch)
+    await BoardEngine(scene.engine.store, scene.engine.keys, ttl_ms=1).touch("good")
+    await asyncio.sleep(0.01)
+    await scene.move("good", 5)
+    await slow.reading.wait()
+    with scene.fanout.holding(scene.sockets["good"], "good"):
+        pass
+    await scene.move("good", 6)
+    await until(lambda: scene.fanout._local["good"].at.version == 2)
+    slow.go_on.set()
+    before = [("retro-state", None), ("item-position-update", 1)]
+    await scene.hears("good", *before, ("retro-state", 5), ("item-position-update", 6))
