@@ -153,6 +153,25 @@ test('a message that came while nobody looked is read when somebody does', async
   assert.equal(server.readOf('a'), 2);
 });
 
+test('a message read while the server cannot take that is read when it can', async () => {
+  const unavailable = { ok: false, error: { code: 'unavailable', retryable: true } };
+  server.customer('a');
+  server.answers['room:read'] = unavailable;
+  await started({ open: 'a' });
+  server.answers['room:read'] = { ok: true };
+  server.sent.length = 0;
+  mock.timers.tick(700);
+  await quiet();
+  assert.equal(server.readOf('a'), 1);
+  server.answers['room:read'] = { ok: false, error: { code: 'not_found', retryable: false } };
+  server.customer('a');
+  await quiet();
+  server.sent.length = 0;
+  mock.timers.tick(60_000);
+  await quiet();
+  assert.deepEqual(server.of('room:read'), [], 'what was refused for good is not repeated');
+});
+
 test('a message told while the list is on its way is in it', async () => {
   server.customer('a');
   server.onRead = () => server.customer('a');

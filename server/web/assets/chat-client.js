@@ -24,6 +24,7 @@ export class ChatClient extends Listeners {
   #meeting = new Set();
   #listing = null;
   #reading = null;
+  #marking = null;
 
   constructor(socket, userId, { headers, onTraffic } = {}) {
     super();
@@ -115,9 +116,16 @@ export class ChatClient extends Listeners {
       (state, { messages, has_more: hasMore }) => messagesRead(state, openId, messages, hasMore));
   }
 
-  #read() {
-    const newest = this.state.messages.at(-1);
-    if (newest && !document.hidden) this.#requests.send('room:read', { room_id: newest.room_id, seq: newest.seq });
+  /** Again while the server cannot take it, until there is more to tell; a new connection reads anew. */
+  async #read() {
+    const mine = this.#marking = {};
+    for (let tries = 0; this.#marking === mine && this.#socket.connected; tries += 1) {
+      const newest = this.state.messages.at(-1);
+      if (!newest || document.hidden) return;
+      const { error } = await this.#requests.send('room:read', { room_id: newest.room_id, seq: newest.seq });
+      if (!error?.retryable) return;
+      await new Promise((resolve) => setTimeout(resolve, backoffMs(tries)));
+    }
   }
 
   #message(message) {
