@@ -11,6 +11,7 @@ from presence_engine import ChatChange, ChatEngine, ChatMessage, ChatRoom, Messa
 ROOMS_REMEMBERED: Final = 10_000
 _ROOMS_COMPARED: Final = 1000
 _ROOMS_AT_ONCE: Final = 200
+_SMALLEST_SHARE: Final = 20
 _MESSAGES_OF_A_ROOM: Final = 200
 # Clocks of a Cluster's servers differ, and a replica's that took over may be behind.
 _MARGIN_MS: Final = 10_000
@@ -96,7 +97,8 @@ async def missed(chat: ChatEngine, told: Told, partitions: Collection[int]) -> t
     """Return the changes of these partitions that have not been told, each room's in order, and the rooms as they stand
     with them. Raises StoreUnavailable.
 
-    Of each room at most the newest 200 messages are brought. Clients see by the seq that there were more.
+    Compared are the 1,000 rooms that were active last; of each at most the newest 200 messages are brought. Clients see
+    by the seq that there were more.
     """
     changes: list[ChatChange] = []
     rooms: list[ChatRoom] = []
@@ -108,11 +110,24 @@ async def missed(chat: ChatEngine, told: Told, partitions: Collection[int]) -> t
     return changes, rooms
 
 
-async def compared(chat: ChatEngine, partitions: Collection[int]) -> AsyncIterator[Sequence[ChatRoom]]:
-    """Read the 1,000 rooms of these partitions that were active last, some at a time. Raises StoreUnavailable."""
+async def standing(chat: ChatEngine, partitions: Collection[int]) -> AsyncIterator[Sequence[ChatRoom]]:
+    """Read the rooms of each partition that were active last, its share of those that are compared.
+
+    Partition by partition: to merge many, as `compared` does, costs as much for each. Raises StoreUnavailable.
+    """
+    for partition in partitions:
+        share = max(_ROOMS_COMPARED // len(partitions), _SMALLEST_SHARE)
+        async for rooms in compared(chat, [partition], share):
+            yield rooms
+
+
+async def compared(
+    chat: ChatEngine, partitions: Collection[int], most: int = _ROOMS_COMPARED
+) -> AsyncIterator[Sequence[ChatRoom]]:
+    """Read the rooms of these partitions that were active last, some at a time. Raises StoreUnavailable."""
     cursor, read = None, 0
-    while read < _ROOMS_COMPARED:
-        page = await chat.rooms(limit=_ROOMS_AT_ONCE, cursor=cursor, partitions=partitions)
+    while read < most:
+        page = await chat.rooms(limit=min(_ROOMS_AT_ONCE, most), cursor=cursor, partitions=partitions)
         yield page.rooms
         read += len(page.rooms)
         cursor = page.cursor

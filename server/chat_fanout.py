@@ -23,7 +23,7 @@ from presence_engine import (
     decode_chat_change,
 )
 from server import chat_wire
-from server.chat_catch_up import Told, compared, missed
+from server.chat_catch_up import Told, missed, standing
 from server.chat_participants import participants_of
 from server.fanout import Sender
 from server.refusals import Refusal
@@ -89,12 +89,12 @@ class ChatFanout:
     async def _begin(self, partitions: Collection[int]) -> None:
         """Learn how the rooms stand: of one nothing is known of, nobody could tell that its mark was moved."""
         try:
-            async for rooms in compared(self._chat, partitions):
+            async for rooms in standing(self._chat, partitions):
                 for room in rooms:
                     self._told.begins(room)
-        except Exception:
+        except Exception as error:
             # Whatever it was: what is heard from now on is known all the same.
-            log.exception("chat: how the rooms stand could not be read")
+            log.warning("chat: how the rooms stand could not be read", error=type(error).__name__)
 
     async def _listen_to(self, partition: int) -> None:
         line = None

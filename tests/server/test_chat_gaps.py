@@ -10,9 +10,11 @@ import pytest
 from presence_engine import ChatEngine, IncomingMessage, PresenceEngine, RoomPage, StoreUnavailable
 from server import chat_catch_up
 from server.chat_fanout import ChatFanout
+from tests.conftest import MakeEngine
 from tests.server.chat_scene import Breaks, Outbox, everybody, session, until
 
-PHONES = ("62831", "62832", "62833")
+# Of two partitions the last is in the first.
+PHONES = ("62831", "62832", "62841")
 
 
 class Scene:
@@ -42,8 +44,11 @@ class Scene:
         return [(event, body[field[event]]) for event, body in bodies if body["room_id"] == room]
 
 
-@pytest.fixture
-async def scene(engine: PresenceEngine, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
+@pytest.fixture(params=[1, 2], ids=["one partition", "two"])
+async def scene(
+    request: pytest.FixtureRequest, make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Scene]:
+    engine = await make_engine(partitions=request.param)
     one = Scene(engine, monkeypatch)
     one.rooms = [await one.post(phone, engine.now_ms() - 60_000) for phone in PHONES]
     await one.fanout.start()
