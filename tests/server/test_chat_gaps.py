@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from redis.asyncio import Redis
 
 from presence_engine import ChatEngine, IncomingMessage, PresenceEngine, RoomPage, StoreUnavailable
 from server import chat_catch_up
@@ -143,3 +144,17 @@ async def test_a_new_room_is_announced_though_its_first_message_is_not_brought(
     await scene.post("62836")
     await scene.restore()
     assert scene.told(room) == [*events, ("new_message", 5)]
+
+
+async def test_what_cannot_be_read_does_not_silence_the_chat(
+    scene: Scene, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """T4.10: somebody else wrote into a room's state; what comes after the gap is told, with a gap to be seen."""
+    await redis.hset(scene.chat.keys.chat_room(scene.rooms[1]).state, "info", "no such info")
+    await scene.lose()
+    await scene.post(PHONES[0])
+    await scene.breaks.restore(*range(scene.chat.keys.partitions))
+    await scene.post(PHONES[0])
+    await until(lambda: scene.told(scene.rooms[0]))
+    assert scene.told(scene.rooms[0]) == [("new_message", 3)]
+    assert caplog.text.count("what was missed could not be read") == 1
