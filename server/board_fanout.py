@@ -247,10 +247,13 @@ class BoardFanout:
                 await asyncio.sleep(_AGAIN_S)
                 continue
             except Exception:
-                # Whatever it was: who is held is not to wait for ever.
+                # Whatever it was, the next time it would be so again: who is held is not to wait for ever.
                 log.exception("a board could not be read")
-                await asyncio.sleep(_AGAIN_S)
-                continue
+                local.line = line
+                for seat in local.seats.values():
+                    if seat.told is not None:
+                        self._catch_up(local, seat)
+                return
             older = 0 < snapshot.position.created_at_ms < local.at.created_at_ms
             if not older and line is self._line(local):
                 break

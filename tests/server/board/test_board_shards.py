@@ -207,3 +207,22 @@ async def test_a_board_that_began_again_is_sent_whole_whatever_a_socket_asks_mea
     slow.go_on.set()
     before = [("retro-state", None), ("item-position-update", 1)]
     await scene.hears("good", *before, ("retro-state", 5), ("item-position-update", 6))
+
+
+async def test_a_board_that_cannot_be_read_keeps_nobody_waiting(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody else wrote into it: what comes is told past the gap, which the versions show, and is not piled up."""
+
+    async def damaged(_retro: str) -> tuple[BoardSnapshot, Page]:
+        raise ValueError("no such board")
+
+    monkeypatch.setattr(scene.fanout, "_read", damaged)
+    scene.lose("good")
+    await scene.miss("good", 2)
+    scene.restore("good")
+    for x in (3, 4):
+        await scene.move("good", x)
+    moves = [("item-position-update", x) for x in (1, 3, 4)]
+    await scene.hears("good", ("retro-state", None), *moves)
+    assert caplog.text.count("a board could not be read") == 1
