@@ -117,6 +117,10 @@ class FeedConnection:
                 await connection.connect()
                 connected_s = loop.time()
                 await self._listen(connection)
+            except asyncio.CancelledError:
+                # The loop ends and nobody has closed the feed: who is told now begins what never ends.
+                self.connected = False
+                raise
             except MovedError:
                 failures = 0
                 self._on_moved()

@@ -227,3 +227,17 @@ def test_a_forked_process_and_its_parent(redis_url: str, prefix: str, how: str) 
     command = [sys.executable, "-c", FORKED, redis_url, prefix, how]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
     assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
+
+
+def test_a_feed_that_nobody_closed_ends_with_its_loop(engine: PresenceEngine, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody is told of a loss, by which new work would begin in a loop that is over."""
+    told: list[str] = []
+
+    async def session() -> None:
+        feed = engine.open_feed(on_lost=lambda: told.append("lost"), on_restored=lambda: told.append("restored"))
+        await feed.subscribe(engine.channel("r"), lambda _: None)
+
+    asyncio.run(session())
+    gc.collect()
+    assert told == ["restored"]
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
