@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import socketio
@@ -40,7 +40,7 @@ from server.http.presence import PresenceRoutes
 from server.http.security import SecurityHeaders
 from server.http.specs import SpecRoutes
 from server.http.webhook import WebhookRoutes
-from server.limits import TokenBucket
+from server.limits import bucket_of
 from server.metrics import REMOVALS
 from server.origins import allowed_origins
 from server.reassert import Reassert
@@ -191,9 +191,9 @@ class PresenceServer:
         sockets = ConnectRate(socketio.ASGIApp(self.sockets), self.settings.connect_rate)
         return SecurityHeaders(_WithSockets(sockets, StartFailures(web)))
 
-    async def _open(self, sid: str, namespace: str, environ: Mapping[str, Any], auth: object) -> Session:
-        rate, burst = self.settings.rate_limit
-        session = Session(sid, namespace, TokenBucket(rate, burst), self.authoriser.open(auth, environ))
+    async def _open(self, sid: str, namespace: str, environ: MutableMapping[str, Any], auth: object) -> Session:
+        bucket = bucket_of(environ, namespace, *self.settings.rate_limit)
+        session = Session(sid, namespace, bucket, self.authoriser.open(auth, environ))
         self.user_sockets.enter(session)
         self.expiry.watch(session)
         self.seats.opened(session, environ)

@@ -1,7 +1,10 @@
 """How much one client may do."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+from server.refusals import Refusal
 
 
 class TokenBucket:
@@ -29,3 +32,18 @@ class TokenBucket:
     def give_back(self, tokens: float) -> None:
         """Give back a part of what was taken, for an event that costs less than one."""
         self._tokens += tokens
+
+
+def bucket_of(connection: MutableMapping[str, Any], namespace: str, rate: float, burst: int) -> TokenBucket:
+    """Return the bucket of a connection's sockets in a namespace, one after another: coming again is an event, too.
+
+    With a bucket for each a client would only have to leave the namespace and come back for another burst.
+    Raises `rate_limited` for a socket that comes again too often.
+    """
+    key = f"presence.bucket:{namespace}"
+    bucket: TokenBucket | None = connection.get(key)
+    if bucket is None:
+        bucket = connection[key] = TokenBucket(rate, burst)
+    elif not bucket.take():
+        raise Refusal("rate_limited", "too many events; slow down")
+    return bucket

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 import socketio
@@ -31,7 +31,7 @@ class Gateway(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socketio
         namespace: str,
         handlers: Mapping[str, Handler],
         sessions: dict[str, Session],
-        open: Callable[[str, str, Mapping[str, Any], object], Awaitable[Session]],
+        open: Callable[[str, str, MutableMapping[str, Any], object], Awaitable[Session]],
         closed: Callable[[Session, str], Awaitable[None]],
     ) -> None:
         super().__init__(namespace)
@@ -51,7 +51,7 @@ class Gateway(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socketio
             return None
         return await self._answer(event, session, args)
 
-    async def _connect(self, sid: str, environ: Mapping[str, Any], auth: object = None) -> None:
+    async def _connect(self, sid: str, environ: MutableMapping[str, Any], auth: object = None) -> None:
         try:
             self._sessions[sid] = await self._open(sid, self.namespace, environ, auth)
         except Exception as error:
