@@ -69,6 +69,9 @@ class Gateway(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socketio
             await self._closed(session, reason)
         except Exception as error:
             self._refused("disconnect", error)
+        # Where it has been the session is remembered, for a Redis that forgets; nobody asks these any more.
+        session.told.clear()
+        session.ever_joined.clear()
 
     async def _answer(self, event: str, session: Session, args: tuple[Any, ...]) -> Answer | asyncio.Future[Any]:
         payload = args[0] if args else None

@@ -76,6 +76,9 @@ class Remembered:
     def discard(self, room: str) -> None:
         self._rooms.pop(room, None)
 
+    def clear(self) -> None:
+        self._rooms.clear()
+
 
 @dataclass(slots=True)
 class Session:

@@ -2,6 +2,9 @@
 
 from contextlib import suppress
 
+from server.limits import TokenBucket
+from server.sockets.gateway import Gateway
+from server.sockets.session import Identity, Session
 from tests.client.raw import RawClient
 from tests.server.conftest import Serve
 
@@ -23,3 +26,22 @@ def test_leaving_the_namespace_and_coming_again_brings_no_fresh_burst(serve: Ser
     assert 8 <= len(answers) <= 12
     assert '44{"message":"rate_limited"}' in client.frames
     client.close()
+
+
+async def test_a_session_that_ended_holds_nothing_of_what_its_client_named() -> None:
+    """It may be remembered for long, for what a failover of Redis forgets, and with it two thousand rooms."""
+    session = Session("sid", "/", TokenBucket(50, 100), Identity("u", "u"))
+    for number in range(2000):
+        session.told.add(f"room-{number}")
+        session.ever_joined.add(f"room-{number}")
+
+    async def closed(ended: Session, _: str) -> None:
+        assert ended is session
+
+    async def opened(*_: object) -> Session:
+        return session
+
+    await Gateway("/", {}, {"sid": session}, opened, closed)._disconnect("sid")
+    assert session.closed
+    assert (len(session.told), len(session.ever_joined)) == (0, 0)
+    assert session.identity == Identity("u", "u")
