@@ -12,7 +12,8 @@ from server.masking import Masker
 from server.settings import Settings
 
 # They come with handlers or levels of their own; here they only pass on what goes wrong. The rest holds whole queries
-# of handshakes, and with them whatever an application puts there.
+# of handshakes, and with them whatever an application puts there. Of what they warn a client decides: how often, and
+# with what words of its own, before it has shown a token.
 _LIBRARY_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "socketio.server", "engineio.server")
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), 127)}
@@ -79,7 +80,7 @@ def configure_logs(settings: Settings, stream: TextIO | None = None, level: int 
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
-        library.setLevel(max(level, logging.WARNING))
+        library.setLevel(max(level, logging.ERROR))
 
 
 def _renderer(production: bool, colors: bool) -> list[Processor]:

@@ -1,12 +1,30 @@
 """Clients that mean harm or are broken: each costs no more than it may, and none writes the log (002-9)."""
 
+from collections.abc import Iterator
 from contextlib import suppress
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect as ws_connect
 
 from server.limits import TokenBucket
 from server.sockets.gateway import Gateway
 from server.sockets.session import Identity, Session
+from tests.client.command import Command
 from tests.client.raw import RawClient
 from tests.server.conftest import Serve
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
+    """As in production: the command, its own log, tokens wanted."""
+    command = Command(
+        "serve", "--port", "0", PRESENCE_ENV="production", PRESENCE_JWT_SECRET="0123456789abcdef" * 3,
+        PRESENCE_DATA_DIR=str(tmp_path_factory.mktemp("data")),
+    )  # fmt: skip
+    yield command.serving()
+    command.stop()
 
 
 def test_leaving_the_namespace_and_coming_again_brings_no_fresh_burst(serve: Serve) -> None:
@@ -45,3 +63,26 @@ async def test_a_session_that_ended_holds_nothing_of_what_its_client_named() -> 
     assert session.closed
     assert (len(session.told), len(session.ever_joined)) == (0, 0)
     assert session.identity == Identity("u", "u")
+
+
+def test_nobody_writes_the_log_before_showing_a_token(guarded: Command) -> None:
+    """Neither how much it holds nor what stands there is for a client to say."""
+    before = len(guarded.output)
+    address = guarded.url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
+    with ws_connect(address, proxy=None, compression=None, max_size=None) as client:
+        for number in range(50):
+            client.send(f"42/shibboleth-{number}," + '1["join_room",{}]')
+            client.send("43999[]")
+        client.send("42/shibboleth" + "x" * 100_000 + ',["join_room",{}]')
+    with ws_connect(address, proxy=None, compression=None) as client:
+        client.send(b'42["\xff\xfe"]', text=True)
+        with suppress(ConnectionClosed):
+            while client.recv(5):
+                pass
+        assert client.protocol.close_rcvd is not None
+        assert client.protocol.close_rcvd.code == 1007
+    for method in ("HEAD", "DELETE"):
+        httpx.request(method, f"{guarded.url}/socket.io/?EIO=4&transport=polling", trust_env=False)
+    httpx.get(f"{guarded.url}/healthz", headers={"Connection": "Upgrade", "Upgrade": "h2c"}, trust_env=False)
+    assert guarded.get("/healthz") == {"status": "ok"}
+    assert guarded.output[before:] == ""
