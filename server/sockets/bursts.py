@@ -40,6 +40,14 @@ class BurstingWebSocket(WebSocket):  # type: ignore[misc]  # python-engineio has
         super().__init__(handler, server)
         handler.__self__.queue.break_off = self.break_off
 
+    async def __call__(self, environ: dict[str, Any]) -> str:
+        socket = self.handler.__self__
+        try:
+            return await super().__call__(environ)  # type: ignore[no-any-return]  # python-engineio has no types
+        finally:
+            # Of an upgrade that broke off the library leaves this set, and long polling would bring nothing any more.
+            socket.upgrading = False
+
     def break_off(self) -> None:
         """End the connection without sending what is on its way: a client that does not read would never let it end."""
         protocol = getattr(self.asgi_send, "__self__", None)

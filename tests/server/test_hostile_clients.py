@@ -1,5 +1,6 @@
 """Clients that mean harm or are broken: each costs no more than it may, and none writes the log (002-9)."""
 
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -13,7 +14,7 @@ from server.sockets.gateway import Gateway
 from server.sockets.session import Identity, Session
 from tests.client.command import Command
 from tests.client.raw import RawClient
-from tests.server.conftest import Serve
+from tests.server.conftest import RunningServer, Serve
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,11 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     )  # fmt: skip
     yield command.serving()
     command.stop()
+
+
+def polling(server: RunningServer) -> tuple[httpx.Client, str]:
+    opening = server.http.get("/socket.io/", params={"EIO": 4, "transport": "polling"}).text
+    return server.http, f"/socket.io/?EIO=4&transport=polling&sid={json.loads(opening[1:])['sid']}"
 
 
 def test_leaving_the_namespace_and_coming_again_brings_no_fresh_burst(serve: Serve) -> None:
@@ -44,6 +50,18 @@ def test_leaving_the_namespace_and_coming_again_brings_no_fresh_burst(serve: Ser
     assert 8 <= len(answers) <= 12
     assert '44{"message":"rate_limited"}' in client.frames
     client.close()
+
+
+def test_an_upgrade_that_breaks_off_leaves_long_polling_as_it_was(server: RunningServer) -> None:
+    """A proxy that takes WebSockets and drops them must not leave a client with nothing at all."""
+    http, address = polling(server)
+    http.post(address, content='40{"userId":"polls"}')
+    assert http.get(address).text.startswith("40")
+    upgrade = server.url.replace("http", "ws") + address.replace("transport=polling", "transport=websocket")
+    with ws_connect(upgrade, proxy=None, compression=None):
+        pass
+    http.post(address, content='427["room:heartbeat",{"roomId":"r"}]')
+    assert "437[" in http.get(address).text
 
 
 async def test_a_session_that_ended_holds_nothing_of_what_its_client_named() -> None:
