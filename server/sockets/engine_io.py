@@ -29,7 +29,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
     unanswered, whichever of the library's two timers noticed it.
 
     It also ends connections that cost without being of use: of clients that do not read what they are sent, and those
-    that have connected to no namespace after 20 s. connected(sid) tells whether one has.
+    that are in no namespace 20 s after they came or left their last. connected(sid) tells whether one is.
     """
 
     connected: Callable[[str], bool]
@@ -47,7 +47,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
             self._announce_interval(args[0])
             self.sockets[args[0]].queue.on_overflow = lambda: self._spawn(self._drop(args[0]))
             self.sockets[args[0]].handle_post_request = partial(self._post, args[0])
-            asyncio.get_running_loop().call_later(CONNECT_WITHIN_S, self._expect_connected, args[0])
+            self.expect_connected(args[0])
         elif event == "disconnect" and len(args) == 2 and self._fell_silent(args[0]):
             args = (args[0], self.reason.PING_TIMEOUT)
         return await super()._trigger_event(event, *args, **kwargs)
@@ -71,7 +71,18 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
             await socket.close(wait=False, reason=self.reason.TRANSPORT_ERROR)
             raise engineio.exceptions.EngineIOError from None
 
-    def _expect_connected(self, sid: str) -> None:
+    async def _handle_connect(self, environ: dict[str, Any], transport: str, jsonp_index: int | None = None) -> Any:
+        # `Upgrade: websocket` without `Connection: upgrade`, as of a proxy half set up, is plain HTTP. The library
+        # would return without an answer.
+        if transport == "websocket" and environ["asgi.scope"]["type"] == "http":
+            return self._bad_request("Invalid websocket upgrade")
+        return await super()._handle_connect(environ, transport, jsonp_index)
+
+    def expect_connected(self, sid: str) -> None:
+        """Close a connection that is in no namespace after 20 s."""
+        asyncio.get_running_loop().call_later(CONNECT_WITHIN_S, self._look_for_namespace, sid)
+
+    def _look_for_namespace(self, sid: str) -> None:
         if sid in self.sockets and not self.sockets[sid].closed and not self.connected(sid):
             CLOSED.labels("nameless").inc()
             self._spawn(self.end(sid))

@@ -150,6 +150,12 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socket
             head = _HEAD.match(data) if isinstance(data, str) else None
             await self._answer_unreadable(eio_sid, head and head[1], int(head[2]) if head and head[2] else None)
 
+    async def _handle_disconnect(self, eio_sid: str, namespace: str | None, reason: str | None = None) -> None:
+        await super()._handle_disconnect(eio_sid, namespace, reason)
+        socket = self.eio.sockets.get(eio_sid)
+        if socket is not None and not socket.closing and not self._is_connected(eio_sid):
+            self.eio.expect_connected(eio_sid)
+
     async def _handle_event(self, eio_sid: str, namespace: str | None, id: int | None, data: Any) -> None:
         if not (isinstance(data, list) and data and isinstance(data[0], str)):
             await self._answer_unreadable(eio_sid, namespace, id)

@@ -1,6 +1,7 @@
 """Clients that mean harm or are broken: each costs no more than it may, and none writes the log (002-9)."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -10,6 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as ws_connect
 
 from server.limits import TokenBucket
+from server.sockets import engine_io
 from server.sockets.gateway import Gateway
 from server.sockets.session import Identity, Session
 from tests.client.command import Command
@@ -52,6 +54,22 @@ def test_leaving_the_namespace_and_coming_again_brings_no_fresh_burst(serve: Ser
     client.close()
 
 
+def test_a_connection_that_left_its_last_namespace_is_closed(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_io, "CONNECT_WITHIN_S", 0.3)
+    left, back = RawClient(server.url), RawClient(server.url)
+    time.sleep(0.4)  # What is looked at once, of each connection, is over.
+    for client in (left, back):
+        client.send("41")
+    back.send("40")
+    assert back.until("40")
+    assert left.closed(3)
+    assert back.emit('["room:heartbeat",{"roomId":"r"}]')["error"]["code"] == "not_in_room"
+    left.close()
+    back.close()
+
+
 def test_an_upgrade_that_breaks_off_leaves_long_polling_as_it_was(server: RunningServer) -> None:
     """A proxy that takes WebSockets and drops them must not leave a client with nothing at all."""
     http, address = polling(server)
@@ -81,6 +99,12 @@ async def test_a_session_that_ended_holds_nothing_of_what_its_client_named() -> 
     assert session.closed
     assert (len(session.told), len(session.ever_joined)) == (0, 0)
     assert session.identity == Identity("u", "u")
+
+
+def test_plain_http_that_asks_for_websocket_is_refused(guarded: Command) -> None:
+    headers = {"Upgrade": "websocket", "Connection": "keep-alive"}
+    asked = httpx.get(f"{guarded.url}/socket.io/?EIO=4&transport=websocket", headers=headers, trust_env=False)
+    assert (asked.status_code, asked.json()) == (400, "Invalid websocket upgrade")
 
 
 def test_nobody_writes_the_log_before_showing_a_token(guarded: Command) -> None:
