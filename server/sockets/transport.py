@@ -145,10 +145,14 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socket
                 return
         try:
             await super()._handle_eio_message(eio_sid, data)
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             log.info("a packet that cannot be read: %s", type(error).__name__)
             head = _HEAD.match(data) if isinstance(data, str) else None
-            await self._answer_unreadable(eio_sid, head and head[1], int(head[2]) if head and head[2] else None)
+            namespace, id = (head[1], int(head[2]) if head[2] else None) if head else (None, None)
+            if (whole := self._binary_packet.pop(eio_sid, None)) is not None:
+                # Its bytes are all there, but do not fit; the next packet is not one of them.
+                namespace, id = whole.namespace, whole.id
+            await self._answer_unreadable(eio_sid, namespace, id)
 
     async def _handle_disconnect(self, eio_sid: str, namespace: str | None, reason: str | None = None) -> None:
         await super()._handle_disconnect(eio_sid, namespace, reason)

@@ -101,6 +101,28 @@ async def test_a_session_that_ended_holds_nothing_of_what_its_client_named() -> 
     assert session.identity == Identity("u", "u")
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        '["join_room",' + '{"a":' * 900 + '{"_placeholder":true,"num":0}' + "}" * 900 + "]",
+        '["join_room",{"_placeholder":true,"num":99}]',
+        '["join_room",{"_placeholder":true,"num":"x"}]',
+    ],
+)
+def test_bytes_that_do_not_fit_their_event_are_answered_once(raw: RawClient, header: str) -> None:
+    """With the number of its acknowledgement; the packet behind it is taken for itself."""
+    raw.send(f"451-7{header}")
+    raw.send(b"bytes")
+    answer = json.loads(raw.until("437[").removeprefix("437"))[0]
+    assert (answer["error"]["code"], answer["error"]["field"]) == ("invalid_input", "payload")
+    assert raw.event("error")["code"] == "invalid_input"
+    answered = len(raw.frames)
+    raw.send(b"more")
+    assert raw.event("error")["event"] is None
+    assert raw.emit('["room:heartbeat",{"roomId":"r"}]', 8)["error"]["code"] == "not_in_room"
+    assert [frame for frame in raw.frames[answered:] if frame.startswith("437")] == []
+
+
 def test_plain_http_that_asks_for_websocket_is_refused(guarded: Command) -> None:
     headers = {"Upgrade": "websocket", "Connection": "keep-alive"}
     asked = httpx.get(f"{guarded.url}/socket.io/?EIO=4&transport=websocket", headers=headers, trust_env=False)
