@@ -110,6 +110,17 @@ def test_the_engine_in_a_fastapi_application(store: EmbeddedServer, tmp_path: Pa
     assert all(status == 200 for _, status, _ in answers), answers
 
 
+@pytest.mark.slow
+def test_a_type_checker_lets_the_application_pass(tmp_path: Path) -> None:
+    """Whoever begins with it and checks types, as the library invites to, begins without an error."""
+    (tmp_path / "snippet.py").write_text(snippet("fastapi"), "utf-8")
+    ran = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file=", "--check-untyped-defs", "snippet.py"],
+        cwd=tmp_path, env={**os.environ, "MYPYPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout
+
+
 def test_the_first_screen_names_the_two_commands() -> None:
     """README's first screen: the two commands a stranger types."""
     first = "\n".join(README.read_text("utf-8").splitlines()[:40])
