@@ -19,13 +19,14 @@ from presence_engine.board_models import (
     BoardStale,
     Move,
 )
-from presence_engine.errors import ConfigurationError, InvalidInput
+from presence_engine.errors import InvalidInput
 from presence_engine.ids import canonical_id
 from presence_engine.inputs import clock, to_json
 from presence_engine.keys import BoardKeys, Keyspace
 from presence_engine.replies import RECORD_SEPARATOR, Reply
+from presence_engine.settings import within
 from presence_engine.store import Store
-from presence_engine.times import DAY_MS
+from presence_engine.times import DAY_MS, MAX_MS
 
 
 class BoardEngine:
@@ -45,11 +46,9 @@ class BoardEngine:
     """
 
     def __init__(self, store: Store, keys: Keyspace, ttl_ms: int = DAY_MS) -> None:
-        if ttl_ms < 1:
-            raise ConfigurationError(f"ttl_ms of a board is out of range: {ttl_ms}")
         self.store = store
         self.keys = keys
-        self.ttl_ms = ttl_ms
+        self.ttl_ms = within("ttl_ms", ttl_ms, 1, MAX_MS)
 
     @staticmethod
     def check(move: Move) -> None:

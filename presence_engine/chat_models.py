@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from presence_engine.times import DAY_MS
+from presence_engine.settings import within
+from presence_engine.times import DAY_MS, MAX_MS
 
 
 class ChatRules(msgspec.Struct, frozen=True):
@@ -18,6 +19,11 @@ class ChatRules(msgspec.Struct, frozen=True):
     max_messages: int = 10_000
     max_age_ms: int = 0
     once_ms: int = 30 * DAY_MS
+
+    def __post_init__(self) -> None:
+        within("max_messages", self.max_messages, 0)
+        within("max_age_ms", self.max_age_ms, 0, MAX_MS)
+        within("once_ms", self.once_ms, 0, MAX_MS)
 
     @property
     def remember_ms(self) -> int:

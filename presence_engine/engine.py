@@ -358,6 +358,8 @@ class PresenceEngine:
 
     async def counts(self, rooms: Iterable[Id], *, now_ms: int | None = None) -> dict[str, Position]:
         """Count many rooms, at most 1,000, in one round trip. Source: lua/v1/presence/counts.lua. O(k log n)."""
+        if isinstance(rooms, str):
+            raise InvalidInput("roomIds", "must be several rooms, not the letters of one")
         room_ids = list(dict.fromkeys(canonical_id(room, "roomIds") for room in rooms))
         if len(room_ids) > MAX_PAGE:
             raise InvalidInput("roomIds", f"takes at most {MAX_PAGE} rooms")
@@ -423,6 +425,7 @@ class PresenceEngine:
         After a failover or a restart it is a later time, and the last changes before it may be lost.
         Source: lua/v1/presence/lineage.lua. O(1).
         """
+        self._check_partition(partition)
         return replies.since(await self.store.run("presence/lineage", (self.keys.lineage(partition),), {}))
 
     async def renew_epoch(self, room: Id, since_us: int, *, now_ms: int | None = None) -> bool:
@@ -439,8 +442,12 @@ class PresenceEngine:
 
     async def due(self, partition: int, *, limit: int = SWEEP_LIMIT, now_ms: int | None = None) -> DueRooms:
         """Tell which rooms of a partition a sweeper should visit. limit: 1–1000. Source: lua/v1/presence/due.lua."""
+        self._check_partition(partition)
         values = {"limit": inputs.checked_limit(limit, 1), "now_ms": clock(now_ms)}
         return replies.due_rooms(await self.store.run("presence/due", (self.keys.due(partition),), values))
+
+    def _check_partition(self, partition: int) -> None:
+        inputs.checked_whole(partition, "partition", 0, self.keys.partitions - 1)
 
     async def sweep(self, room: Id, *, now_ms: int | None = None) -> Sequence[Removal]:
         """Remove whatever has passed its deadline in a room, at most 100 connections a call, until nothing is due.

@@ -90,6 +90,16 @@ def checked_ms(value: int, field: str, *, since_epoch: bool = False) -> int:
     return value
 
 
+def lease(lease_ms: int) -> int:
+    """Raise InvalidInput naming `leaseMs`: a shorter one would run out between two renewals, which go on and on."""
+    return checked_whole(lease_ms, "leaseMs", 100, MAX_MS)
+
+
+def node_name(name: str) -> str:
+    """A control character would end the name where it is kept, and make it another's."""
+    return canonical_id(name, "name")
+
+
 def is_whole(value: object, least: int, most: int) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
-from presence_engine import replies
+from presence_engine import inputs, replies
 from presence_engine.engine import PresenceEngine, new_node_id
 from presence_engine.errors import PresenceError, StoreUnavailable
 from presence_engine.models import Lease
@@ -37,9 +37,9 @@ class Node:
     """This process among those that share a Redis.
 
     name: for people; a fixed one makes start() clean up after every earlier boot of that name. lease_ms: life without a
-    renewal; it is renewed three times as often. on_condemned(): this node was taken for dead, has a new id now, and its
-    connections were removed. on_recovered(): Redis was away; connections may have been lost with it. Both are awaited
-    and called again when they raise StoreUnavailable.
+    renewal, 100 or more; it is renewed three times as often. on_condemned(): this node was taken for dead, has a new id
+    now, and its connections were removed. on_recovered(): Redis was away; connections may have been lost with it. Both
+    are awaited and called again when they raise StoreUnavailable.
 
     Another node is declared dead only by one whose own lease has been in order for a whole lease: when Redis itself was
     away, nobody is.
@@ -54,7 +54,7 @@ class Node:
         on_condemned: Callable[[], Awaitable[None]] = _nothing,
         on_recovered: Callable[[], Awaitable[None]] = _nothing,
     ) -> None:
-        self.engine, self.name, self.lease_ms = engine, name, lease_ms
+        self.engine, self.name, self.lease_ms = engine, inputs.node_name(name), inputs.lease(lease_ms)
         self._on_condemned, self._on_recovered = on_condemned, on_recovered
         self._breaks_seen = 0
         self._had_others = False

@@ -12,9 +12,11 @@ MAX_SLACK_MS: Final = 120_000
 MAX_PARTITIONS: Final = 16_384
 
 
-def _check(name: str, value: object, least: int, most: int = 2**31 - 1) -> None:
+def within(name: str, value: int, least: int, most: int = 2**31 - 1) -> int:
+    """Return a number of the settings. Raises ConfigurationError naming one that is no integer within its bounds."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise ConfigurationError(f"{name} must be an integer from {least} to {most}, not {value!r}")
+    return value
 
 
 class RoomRules(msgspec.Struct, frozen=True):
@@ -30,9 +32,9 @@ class RoomRules(msgspec.Struct, frozen=True):
     inactivity_message: str | None = None
 
     def __post_init__(self) -> None:
-        _check("ttl_ms", self.ttl_ms, 1, MAX_MS)
-        _check("grace_ms", self.grace_ms, 0, MAX_MS)
-        _check("capacity", self.capacity, 0)
+        within("ttl_ms", self.ttl_ms, 1, MAX_MS)
+        within("grace_ms", self.grace_ms, 0, MAX_MS)
+        within("capacity", self.capacity, 0)
         if not isinstance(self.inactivity_message, str | None):
             raise ConfigurationError(f"inactivity_message must be text, not {self.inactivity_message!r}")
 
@@ -65,11 +67,11 @@ class EngineSettings(msgspec.Struct, frozen=True):
     max_user_rooms: int = 0
 
     def __post_init__(self) -> None:
-        _check("partitions", self.partitions, 1, MAX_PARTITIONS)
-        _check("timeout_ms", self.timeout_ms, 1)
-        _check("sweep_interval_ms", self.sweep_interval_ms, 1)
-        _check("max_user_connections", self.max_user_connections, 0)
-        _check("max_user_rooms", self.max_user_rooms, 0)
+        within("partitions", self.partitions, 1, MAX_PARTITIONS)
+        within("timeout_ms", self.timeout_ms, 1)
+        within("sweep_interval_ms", self.sweep_interval_ms, 1)
+        within("max_user_connections", self.max_user_connections, 0)
+        within("max_user_rooms", self.max_user_rooms, 0)
         if not callable(self.rules):
             raise ConfigurationError(f"rules must be a function of a room's id, not {self.rules!r}")
         if not isinstance(self.user_index, bool):

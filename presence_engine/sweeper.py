@@ -8,6 +8,7 @@ from typing import Final
 from presence_engine.engine import SWEEP_LIMIT, PresenceEngine
 from presence_engine.errors import ContractBroken, StoreUnavailable
 from presence_engine.inputs import MAX_PAGE
+from presence_engine.settings import within
 from presence_engine.tasks import end_tasks
 
 _RETRY_S: Final = 0.5
@@ -27,7 +28,8 @@ class Sweeper:
 
     def __init__(self, engine: PresenceEngine, *, interval_ms: int | None = None) -> None:
         self.engine = engine
-        self.interval_ms = interval_ms or engine.settings.sweep_interval_ms
+        given_ms = engine.settings.sweep_interval_ms if interval_ms is None else interval_ms
+        self.interval_ms = within("interval_ms", given_ms, 1)
         self._wake = asyncio.Event()
         self._planned_ms = 0
         self._task: asyncio.Task[None] | None = None

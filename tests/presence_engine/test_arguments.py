@@ -1,11 +1,23 @@
 """Settings, rules and arguments other than ids: what is out of bounds is named before anything is sent."""
 
 import pickle
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 import pytest
 
-from presence_engine import ConfigurationError, EngineSettings, InvalidInput, PresenceEngine, RoomRules, TooLarge
+from presence_engine import (
+    BoardEngine,
+    ChatRules,
+    ConfigurationError,
+    EngineSettings,
+    InvalidInput,
+    Node,
+    PresenceEngine,
+    RoomRules,
+    Sweeper,
+    TooLarge,
+)
 
 # Told apart from one another only by their type: each would pass a comparison, and some the way to Redis.
 NO_INTEGERS: list[Any] = [True, False, 1.0, 0.5, float("nan"), float("inf"), "1", None, [1]]
@@ -24,6 +36,9 @@ INT_MAX = 2**31 - 1
         (EngineSettings, "sweep_interval_ms", 1, INT_MAX),
         (EngineSettings, "max_user_connections", 0, INT_MAX),
         (EngineSettings, "max_user_rooms", 0, INT_MAX),
+        (ChatRules, "max_messages", 0, INT_MAX),
+        (ChatRules, "max_age_ms", 0, MS_MAX),
+        (ChatRules, "once_ms", 0, MS_MAX),
     ],
 )
 def test_a_number_of_the_settings_has_its_bounds(kind: Any, field: str, least: int, most: int) -> None:
@@ -48,6 +63,25 @@ def test_another_field_of_the_settings_has_its_kind(kind: Any, field: str, bad: 
     for value in bad:
         with pytest.raises(ConfigurationError, match=f"^{field} must be "):
             kind(**{field: value})
+
+
+async def test_what_runs_beside_an_engine_has_bounds_too(engine: PresenceEngine) -> None:
+    """A lease of 0 was renewed nine thousand times a second, each time as another's; a name was cut."""
+    for lease_ms in [0, -1, 99, MS_MAX + 1, *NO_INTEGERS]:
+        with pytest.raises(InvalidInput) as caught:
+            Node(engine, "n", lease_ms=lease_ms)
+        assert caught.value.field == "leaseMs"
+    for name in ["", "a\x1fb", "a\nb", "\ud800", "x" * 129, True, None]:
+        with pytest.raises(InvalidInput) as caught:
+            Node(engine, cast(str, name))
+        assert caught.value.field == "name"
+    for interval_ms in [0, -1, *(one for one in NO_INTEGERS if one is not None)]:
+        with pytest.raises(ConfigurationError, match=r"^interval_ms must be "):
+            Sweeper(engine, interval_ms=interval_ms)
+    for ttl_ms in [0, -1, *NO_INTEGERS]:
+        with pytest.raises(ConfigurationError, match=r"^ttl_ms must be "):
+            BoardEngine(engine.store, engine.keys, ttl_ms)
+    assert (Node(engine, "n").lease_ms, Sweeper(engine).interval_ms) == (10_000, engine.settings.sweep_interval_ms)
 
 
 @pytest.mark.parametrize("value", [-1, MS_MAX + 1, 2**53, 10**30, *(one for one in NO_INTEGERS if one is not None)])
@@ -95,3 +129,21 @@ def test_an_error_reaches_another_process_whole(kind: type[InvalidInput]) -> Non
     """An executor's worker that answers with one must not end its pool."""
     told = pickle.loads(pickle.dumps(kind("roomId", "is wrong")))  # noqa: S301 - our own
     assert (type(told), told.field, str(told)) == (kind, "roomId", "roomId is wrong")
+
+
+async def test_one_text_is_not_many_rooms(engine: PresenceEngine) -> None:
+    """It would be counted letter by letter, each of them empty."""
+    with pytest.raises(InvalidInput) as caught:
+        await engine.counts("lobby")
+    assert caught.value.field == "roomIds"
+    assert set(await engine.counts(["lobby"])) == {"lobby"}
+
+
+@pytest.mark.parametrize("partition", [-1, 1, 99, *NO_INTEGERS])
+async def test_a_partition_that_is_none_has_nothing_to_tell(engine: PresenceEngine, partition: Any) -> None:
+    assert engine.keys.partitions == 1
+    asked: list[Callable[[int], Awaitable[object]]] = [engine.due, engine.writing_since]
+    for ask in asked:
+        with pytest.raises(InvalidInput) as caught:
+            await ask(partition)
+        assert caught.value.field == "partition"
