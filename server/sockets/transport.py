@@ -146,7 +146,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socket
         try:
             await super()._handle_eio_message(eio_sid, data)
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-            log.info("a packet that cannot be read: %s", type(error).__name__)
+            log.debug("a packet that cannot be read: %s", type(error).__name__)
             head = _HEAD.match(data) if isinstance(data, str) else None
             namespace, id = (head[1], int(head[2]) if head[2] else None) if head else (None, None)
             if (whole := self._binary_packet.pop(eio_sid, None)) is not None:

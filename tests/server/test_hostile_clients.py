@@ -137,6 +137,7 @@ def test_nobody_writes_the_log_before_showing_a_token(guarded: Command) -> None:
         for number in range(50):
             client.send(f"42/shibboleth-{number}," + '1["join_room",{}]')
             client.send("43999[]")
+            client.send("42[")
         client.send("42/shibboleth" + "x" * 100_000 + ',["join_room",{}]')
     with ws_connect(address, proxy=None, compression=None) as client:
         client.send(b'42["\xff\xfe"]', text=True)
