@@ -69,7 +69,7 @@ class EngineSettings(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         within("partitions", self.partitions, 1, MAX_PARTITIONS)
         within("timeout_ms", self.timeout_ms, 1)
-        within("sweep_interval_ms", self.sweep_interval_ms, 1)
+        within("sweep_interval_ms", self.sweep_interval_ms, 1, MAX_MS)
         within("max_user_connections", self.max_user_connections, 0)
         within("max_user_rooms", self.max_user_rooms, 0)
         if not callable(self.rules):

@@ -10,6 +10,7 @@ from presence_engine.errors import ContractBroken, StoreUnavailable
 from presence_engine.inputs import MAX_PAGE
 from presence_engine.settings import within
 from presence_engine.tasks import end_tasks
+from presence_engine.times import MAX_MS
 
 _RETRY_S: Final = 0.5
 _LEAST_SLEEP_S: Final = 0.005
@@ -29,7 +30,7 @@ class Sweeper:
     def __init__(self, engine: PresenceEngine, *, interval_ms: int | None = None) -> None:
         self.engine = engine
         given_ms = engine.settings.sweep_interval_ms if interval_ms is None else interval_ms
-        self.interval_ms = within("interval_ms", given_ms, 1)
+        self.interval_ms = within("interval_ms", given_ms, 1, MAX_MS)
         self._wake = asyncio.Event()
         self._planned_ms = 0
         self._task: asyncio.Task[None] | None = None

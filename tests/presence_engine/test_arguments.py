@@ -33,7 +33,7 @@ INT_MAX = 2**31 - 1
         (RoomRules, "capacity", 0, INT_MAX),
         (EngineSettings, "partitions", 1, 16_384),
         (EngineSettings, "timeout_ms", 1, INT_MAX),
-        (EngineSettings, "sweep_interval_ms", 1, INT_MAX),
+        (EngineSettings, "sweep_interval_ms", 1, MS_MAX),
         (EngineSettings, "max_user_connections", 0, INT_MAX),
         (EngineSettings, "max_user_rooms", 0, INT_MAX),
         (ChatRules, "max_messages", 0, INT_MAX),

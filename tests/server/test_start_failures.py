@@ -1,5 +1,7 @@
 """A start that fails under whichever runner, told by the ASGI lifespan."""
 
+import re
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -46,3 +48,16 @@ async def test_what_is_not_foreseen_keeps_its_traceback(name: str) -> None:
         raise ZeroDivisionError
 
     assert await start(StartFailures(fails)) == [{"type": name, "message": "Traceback …"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (one.name, bound)
+        for one in (field.metadata["variable"] for field in fields(Settings) if "variable" in field.metadata)
+        for bound in re.findall(r"(?:at least|at most|from|to) (\d+)", one.parser.expected)
+    ],
+)
+async def test_what_a_variable_may_be_the_server_takes(name: str, value: str) -> None:
+    """A value that is refused later is refused by another name, once the address is already served."""
+    create_app(Settings.from_environ({"REDIS_URL": "redis://127.0.0.1:1/0", name: value}))
