@@ -17,6 +17,7 @@ from server.sockets.outgoing import OutgoingQueue
 # The reader gives up a moment before a whole ping timeout has passed since the ping.
 _PART_OF_TIMEOUT: Final = 0.9
 CONNECT_WITHIN_S: Final = 20.0
+_WORDS_OF_A_CLIENT: Final = 200
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,9 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         if transport == "websocket" and environ["asgi.scope"]["type"] == "http":
             return self._bad_request("Invalid websocket upgrade")
         return await super()._handle_connect(environ, transport, jsonp_index)
+
+    def _log_error_once(self, message: str, message_key: str) -> None:
+        super()._log_error_once(message[:_WORDS_OF_A_CLIENT], message_key)
 
     def expect_connected(self, sid: str) -> None:
         """Close a connection that is in no namespace after 20 s."""

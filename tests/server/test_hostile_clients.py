@@ -15,6 +15,7 @@ from server.sockets import engine_io
 from server.sockets.gateway import Gateway
 from server.sockets.session import Identity, Session
 from tests.client.command import Command
+from tests.client.driver import eventually
 from tests.client.raw import RawClient
 from tests.server.conftest import RunningServer, Serve
 
@@ -151,3 +152,16 @@ def test_nobody_writes_the_log_before_showing_a_token(guarded: Command) -> None:
     httpx.get(f"{guarded.url}/healthz", headers={"Connection": "Upgrade", "Upgrade": "h2c"}, trust_env=False)
     assert guarded.get("/healthz") == {"status": "ok"}
     assert guarded.output[before:] == ""
+
+
+def test_a_handshake_that_is_refused_is_one_short_line_a_kind(guarded: Command) -> None:
+    """An operator wants to know of an origin that is not named; but not sixty thousand letters of it."""
+    before = len(guarded.output)
+    for number in range(3):
+        headers = {"Origin": f"http://shibboleth-{number}." + "x" * 60_000}
+        asked = httpx.get(f"{guarded.url}/socket.io/?EIO=4&transport=polling", headers=headers, trust_env=False)
+        assert asked.status_code == 400
+    eventually(lambda: guarded.output[before:].endswith("\n"), "the line")
+    [line] = guarded.output[before:].splitlines()
+    assert "http://shibboleth-0." in line
+    assert len(line) < 500
