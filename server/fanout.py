@@ -163,11 +163,11 @@ class Fanout:
 
     def _handler(self, local: LocalRoom) -> Callable[[bytes], None]:
         def receive(message: bytes) -> None:
-            self._receive(local, decode_change(message))
+            self._receive(local, decode_change(message), len(message))
 
         return receive
 
-    def _receive(self, local: LocalRoom, change: Change) -> None:
+    def _receive(self, local: LocalRoom, change: Change, size: int) -> None:
         if change.epoch == local.epoch and change.seq <= local.received:
             return
         if change.epoch != local.epoch or change.seq != local.received + 1:
@@ -176,7 +176,7 @@ class Fanout:
             local.stand_at(Position(change.epoch, change.seq - 1, change.count, change.connections))
         local.received = change.seq
         local.last = Position(change.epoch, change.seq, change.count, change.connections)
-        local.log.append(change)
+        local.note(change, size)
         local.pending.append(change)
         for entry in change.entries:
             if isinstance(entry, ConnectionOut) and entry.node == self._engine.node:

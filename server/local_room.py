@@ -10,6 +10,9 @@ from server.sockets.session import Session
 
 # A thousand may join a room within a second, and an answer take two to reach its socket.
 LOG_LENGTH: Final = 2048
+# Half a kilobyte each. With 4 KiB of `data` in every change a socket that is in a hundred rooms would cost most of a
+# gigabyte.
+LOG_BYTES: Final = 1024 * 1024
 
 
 class Windows(Protocol):
@@ -40,7 +43,9 @@ class LocalRoom:
         self.epoch = ""
         self.received = 0
         self.flushed = 0
-        self.log: deque[Change] = deque(maxlen=LOG_LENGTH)
+        # With each change the bytes it was told in.
+        self.log: deque[tuple[Change, int]] = deque()
+        self._log_bytes = 0
         self.pending: list[Change] = []
         self.counts_mode = False
         self.last: Position = Position("", 0, 0, 0)
@@ -54,13 +59,21 @@ class LocalRoom:
         """The changes after `seq` up to what has been sent, or None when the log does not reach back that far."""
         if epoch != self.epoch or seq > self.flushed:
             return None
-        missing = [change for change in self.log if seq < change.seq <= self.flushed]
+        missing = [change for change, _ in self.log if seq < change.seq <= self.flushed]
         return missing if len(missing) == self.flushed - seq else None
+
+    def note(self, change: Change, size: int) -> None:
+        """Write a change into the log, and let go of the oldest where they are too many, or too large."""
+        self.log.append((change, size))
+        self._log_bytes += size
+        while len(self.log) > LOG_LENGTH or self._log_bytes > LOG_BYTES:
+            self._log_bytes -= self.log.popleft()[1]
 
     def stand_at(self, at: Position) -> None:
         """Go on from `at`; what led up to it is not known here."""
         self.epoch, self.received, self.flushed, self.last = at.epoch, at.seq, at.seq, at
         self.log.clear()
+        self._log_bytes = 0
         self.newcomers = {sid: place for sid, place in self.newcomers.items() if later(place, (at.epoch, at.seq))}
 
     def gap(self) -> NetChange:

@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 
+from presence_engine import Change, Position
+from server.local_room import LOG_BYTES, LOG_LENGTH, LocalRoom
 from tests.client.driver import Client, eventually
 from tests.server.conftest import Serve
 
@@ -90,3 +92,36 @@ def test_a_tab_more_or_less_is_no_entry(serve: Serve, connect: Connect, room: st
     second.emit("leave_room", {"roomId": room})
     observer.wait("room:diff", lambda diff: diff["seq"] == server.count(room)["seq"] and diff["connections"] == 2)
     assert all(diff["left"] == [] for diff in observer.events("room:diff"))
+
+
+def test_the_log_of_a_room_is_bounded_by_its_bytes_too(serve: Serve, connect: Connect, room: str) -> None:
+    """Large changes, as fast as the rate lets them, in as many rooms as one may be in, cost a process no gigabyte."""
+    server = serve(PRESENCE_RATE_LIMIT="0")
+    follower, writer = connect(server), connect(server)
+    began = follower.join(room, "follower")
+    writer.join(room, "writer")
+    for number in range(300):
+        writer.emit("room:update", {"roomId": room, "data": {"number": number, "pad": "x" * 4000}})
+    synced = follower.emit("room:sync", {"roomId": room, "epoch": began["epoch"], "seq": began["seq"]})
+    assert synced["sync"] == "snapshot"
+    assert next(user for user in synced["users"] if user["userId"] == "writer")["data"]["number"] == 299
+    near = {"roomId": room, "epoch": synced["epoch"], "seq": synced["seq"] - 5}
+    # The last window may not have been sent yet, and the log tells nothing of it until then.
+    eventually(lambda: follower.emit("room:sync", near)["sync"] == "diffs", "diffs of what is still in the log")
+
+
+def test_a_log_lets_go_of_the_oldest() -> None:
+    local = LocalRoom("r")
+    for seq in range(1, 5001):
+        local.note(Change("e", seq, 1, 1, 0, []), 4200 if seq > 3000 else 100)
+        local.flushed = seq
+        local.epoch = "e"
+        if seq == 3000:
+            assert len(local.log) == LOG_LENGTH
+    assert sum(size for _, size in local.log) <= LOG_BYTES
+    assert len(local.log) == LOG_BYTES // 4200
+    assert local.since("e", 4990) == [change for change, _ in local.log][-10:]
+    assert local.since("e", 3000) is None
+    local.stand_at(Position("e", 5000, 1, 1))
+    local.note(Change("e", 5001, 1, 1, 0, []), LOG_BYTES)
+    assert len(local.log) == 1
