@@ -51,8 +51,21 @@ class Calls:
         values: dict[str, str | int] = {"ttl_ms": TTL_MS, "slack_ms": slack_ms, "now_ms": ""}
         return self._call("presence/heartbeat", self.keys[:1], values, [member.slot for member in members])
 
-    def count(self) -> Command:
-        return self._call("presence/count", self.keys[:2], {"now_ms": ""})
+    def count(self, now_ms: int | str = "") -> Command:
+        return self._call("presence/count", self.keys[:2], {"now_ms": now_ms})
+
+    def page(self, limit: int, now_ms: int | str = "") -> Command:
+        values: dict[str, str | int] = {
+            "after_joined_at": "", "after_user": "", "limit": limit, "detail": "names", "now_ms": now_ms
+        }  # fmt: skip
+        return self._call("presence/list", self.keys[:3], values)
+
+    def leave(self, member: Person) -> Command:
+        values: dict[str, str | int] = {
+            "room": self.room, "user": member.user, "connection": member.connection, "scope": "connection", "now_ms": ""
+        }  # fmt: skip
+        keys = (*self.keys, self.keyspace.users(0)) if self.user_index else self.keys
+        return self._call("presence/leave", keys, values)
 
     def sweep(self, limit: int, now_ms: int) -> Command:
         return self._call("presence/sweep", self.keys, {"room": self.room, "limit": limit, "now_ms": now_ms})

@@ -105,11 +105,11 @@ class Wire:
         """Play chunks; return what they cost the server, and their replies."""
         kinds = _kinds(chunks)
         self.ask("CONFIG", "RESETSTAT")
-        cpu_before_us = self._cpu_us()
+        cpu_before_us = self.cpu_us()
         started_at = time.perf_counter()
         replies = self.play(chunks)
         wall_us = (time.perf_counter() - started_at) * 1e6
-        cpu_us = self._cpu_us() - cpu_before_us
+        cpu_us = self.cpu_us() - cpu_before_us
         spent = self.info("commandstats")
         # A command that a script calls is counted too: only the kinds sent from outside are added up.
         execution_us = sum(float(_field(spent[f"cmdstat_{kind}"], "usec")) for kind in kinds)
@@ -118,7 +118,8 @@ class Wire:
         p50_us, p99_us = (max(float(_field(text, p)) for text in told) for p in ("p50", "p99"))
         return Cost(cpu_us, execution_us, wall_us, p50_us, p99_us), replies
 
-    def _cpu_us(self) -> float:
+    def cpu_us(self) -> float:
+        """What the server's main thread has used so far."""
         told = self.info("cpu")
         return 1e6 * sum(float(told[f"used_cpu_{mode}_main_thread"]) for mode in ("user", "sys"))
 
