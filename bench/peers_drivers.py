@@ -10,7 +10,7 @@ from bench.people import Person
 from bench.wire import Wire, encode
 from presence_engine import EngineSettings, Node, PresenceEngine, RoomRules, Sweeper
 
-TTL_MS: Final = 1_000
+TTL_MS: Final = 2_000
 GRACE_MS: Final = 100
 # Of ours in every room but those where a TTL is to pass: elsewhere the lease has to do what a TTL does for the others.
 LONG_TTL_MS: Final = 600_000

@@ -27,6 +27,7 @@ class Recipe(ABC):
     stands_for: ClassVar[str]
     lists: ClassVar[bool] = True
     beats: ClassVar[bool] = True
+    counts_by_list: ClassVar[bool] = False
 
     def __init__(self, ttl_ms: int = TTL_MS) -> None:
         self.ttl_ms = ttl_ms

@@ -52,6 +52,7 @@ class Channel(Recipe):
     word = "Lua, zset + hash"
     stands_for = "Centrifugo's presence in Redis, as it is by default"
     users: ClassVar[bool] = False
+    counts_by_list = True
 
     def load(self, wire: Wire) -> None:
         self._shas = {name: wire.ask("SCRIPT", "LOAD", source) for name, source in _SCRIPTS.items()}
@@ -83,6 +84,7 @@ class ChannelOfUsers(Channel):
     word = "Lua, with users"
     stands_for = "the same with its user mapping on"
     users = True
+    counts_by_list = False
 
 
 @cache
