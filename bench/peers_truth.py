@@ -6,10 +6,11 @@ python -m bench.peers_truth --hold WORD --socket PATH    the process that is kil
 import argparse
 import asyncio
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Set
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -141,13 +142,17 @@ async def _killed(peer: Peer, truth: Truth, socket_path: str, starting: asyncio.
     """A process with HELD users is killed; LEFT_OVER users of this one go on beating."""
     # One after the other: what a start takes of the machine is not to keep others from beating in time.
     async with starting:
-        holder = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bench.peers_truth", "--hold", peer.word, "--socket", socket_path, cwd=ROOT,
-            stdout=asyncio.subprocess.PIPE,
+        holder = subprocess.Popen(
+            [sys.executable, "-m", "bench.peers_truth", "--hold", peer.word, "--socket", socket_path], cwd=ROOT,
+            stdout=subprocess.PIPE,
         )  # fmt: skip
-        assert holder.stdout
-        assert await holder.stdout.readline() == b"ready\n"
-    beating = asyncio.create_task(_keep(peer, [f"mine{number}" for number in range(LEFT_OVER)]))
+        try:
+            assert holder.stdout
+            assert await asyncio.to_thread(holder.stdout.readline) == b"ready\n"
+            beating = asyncio.create_task(_keep(peer, [f"mine{number}" for number in range(LEFT_OVER)]))
+        except BaseException:
+            _end(holder)
+            raise
     try:
         # A node may declare another dead once its own lease has been in order for a whole one.
         await asyncio.sleep(1.5 * TTL_MS / 1000)
@@ -156,9 +161,14 @@ async def _killed(peer: Peer, truth: Truth, socket_path: str, starting: asyncio.
         await _await_right(peer, truth)
     finally:
         beating.cancel()
-        with suppress(ProcessLookupError):
-            holder.kill()
-        await holder.wait()
+        _end(holder)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.kill()
+    process.wait()
+    assert process.stdout
+    process.stdout.close()
 
 
 async def _await_right(peer: Peer, truth: Truth) -> None:
