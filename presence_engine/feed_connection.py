@@ -52,6 +52,8 @@ class FeedConnection:
         self._connection: AbstractConnection | None = None
         self._handlers: dict[bytes, Handler] = {}
         self._leaving: Counter[bytes] = Counter()
+        # What this connection has to subscribe to anew, and Redis has not confirmed yet.
+        self._missing: set[bytes] = set()
         self._confirmations: dict[bytes, list[asyncio.Future[None]]] = {}
         self._heard_at = 0.0
         self._task: asyncio.Task[None] | None = None
@@ -89,8 +91,8 @@ class FeedConnection:
     def line(self, channel: str) -> object | None:
         """As of Feed."""
         name = channel.encode()
-        stands = self.connected and name in self._handlers and name not in self._confirmations
-        return self._connection if stands else None
+        waiting = name in self._missing or name in self._confirmations
+        return None if waiting or name not in self._handlers else self._connection
 
     async def close(self) -> None:
         # Nothing is lost when it is no longer wanted.
@@ -143,7 +145,7 @@ class FeedConnection:
     async def _listen(self, connection: AbstractConnection) -> None:
         loop = asyncio.get_running_loop()
         self._connection, self._heard_at = connection, loop.time()
-        missing = set(self._handlers)
+        missing = self._missing = set(self._handlers)
         self._leaving.clear()
         # First, so that a server which refuses it, as one with a full disk does, is not taken for found again.
         await connection.send_command("PING", check_health=False)

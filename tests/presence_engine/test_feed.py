@@ -204,6 +204,18 @@ async def test_a_line_is_another_after_a_loss(start_server: StartServer, make_en
         proxy.stop()
 
 
+async def test_a_line_stands_once_its_own_subscription_is_confirmed(engine: PresenceEngine, ear: Ear) -> None:
+    """Not when the last is of those that a connection begins with: whoever asks then would take it for broken."""
+
+    async def line_of(room: str) -> object | None:
+        await ear.feed.subscribe(engine.channel(room), ear.heard.append)
+        return ear.feed.line(engine.channel(room))
+
+    lines = await asyncio.gather(*(line_of(f"r{number}") for number in range(2000)))
+    assert None not in lines
+    assert len(set(map(id, lines))) == 1
+
+
 async def test_a_subscription_that_is_confirmed_late_is_told(start_server: StartServer) -> None:
     """Who asked has been told `unavailable`; the connection stands all the while."""
     proxy = Proxy(start_server().url)
