@@ -3,6 +3,7 @@
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.protocol import State
 
 
 class WebSockets(WebSocketsSansIOProtocol):
@@ -17,8 +18,10 @@ class WebSockets(WebSocketsSansIOProtocol):
     def send_receive_event_to_app(self) -> None:
         """Called with a whole message. Text that is no UTF-8 ends the connection; uvicorn logs a fault of its own."""
         if self.curr_msg_data_type == "text" and not self.close_sent and not _is_utf8(b"".join(self.frames)):
-            self.conn.send_close(1007)
-            self.handle_parser_exception()
+            # A close frame that came in the same piece has been answered already.
+            if self.conn.state is State.OPEN:
+                self.conn.send_close(1007)
+                self.handle_parser_exception()
             return
         super().send_receive_event_to_app()
 
