@@ -83,8 +83,11 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         super()._log_error_once(message[:_WORDS_OF_A_CLIENT], message_key)
 
     def expect_connected(self, sid: str) -> None:
-        """Close a connection that is in no namespace after 20 s."""
-        asyncio.get_running_loop().call_later(CONNECT_WITHIN_S, self._look_for_namespace, sid)
+        """Close a connection that is in no namespace 20 s from now; an earlier look at it is put off."""
+        socket = self.sockets[sid]
+        if (earlier := getattr(socket, "expected", None)) is not None:
+            earlier.cancel()
+        socket.expected = asyncio.get_running_loop().call_later(CONNECT_WITHIN_S, self._look_for_namespace, sid)
 
     def _look_for_namespace(self, sid: str) -> None:
         if sid in self.sockets and not self.sockets[sid].closed and not self.connected(sid):

@@ -155,9 +155,11 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socket
             await self._answer_unreadable(eio_sid, namespace, id)
 
     async def _handle_disconnect(self, eio_sid: str, namespace: str | None, reason: str | None = None) -> None:
+        was_connected = self._is_connected(eio_sid)
         await super()._handle_disconnect(eio_sid, namespace, reason)
         socket = self.eio.sockets.get(eio_sid)
-        if socket is not None and not socket.closing and not self._is_connected(eio_sid):
+        # A client may leave any number of times what it is not in.
+        if was_connected and socket is not None and not socket.closing and not self._is_connected(eio_sid):
             self.eio.expect_connected(eio_sid)
 
     async def _handle_event(self, eio_sid: str, namespace: str | None, id: int | None, data: Any) -> None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Close, Frame, Opcode
 from websockets.sync.client import connect as ws_connect
 
 from server.limits import TokenBucket
@@ -69,6 +70,31 @@ def test_a_connection_that_left_its_last_namespace_is_closed(
     assert back.emit('["room:heartbeat",{"roomId":"r"}]')["error"]["code"] == "not_in_room"
     left.close()
     back.close()
+
+
+def test_a_connection_that_left_its_last_namespace_has_the_whole_time_to_come_back(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However close that is to when it is looked at for having come; and leaving again what it left costs nothing."""
+    monkeypatch.setattr(engine_io, "CONNECT_WITHIN_S", 1.0)
+    waits: list[object] = []
+    expect = engine_io.EngineServer.expect_connected
+
+    def expect_connected(self: engine_io.EngineServer, sid: str) -> None:
+        waits.append(sid)
+        expect(self, sid)
+
+    monkeypatch.setattr(engine_io.EngineServer, "expect_connected", expect_connected)
+    client = RawClient(server.url)
+    time.sleep(0.7)
+    for _ in range(100):
+        client.send("41")
+    time.sleep(0.6)
+    client.send("40")
+    assert client.until("40")
+    assert client.emit('["room:heartbeat",{"roomId":"r"}]')["error"]["code"] == "not_in_room"
+    assert len(waits) == 2
+    client.close()
 
 
 def test_an_upgrade_that_breaks_off_leaves_long_polling_as_it_was(server: RunningServer) -> None:
@@ -147,6 +173,12 @@ def test_nobody_writes_the_log_before_showing_a_token(guarded: Command) -> None:
                 pass
         assert client.protocol.close_rcvd is not None
         assert client.protocol.close_rcvd.code == 1007
+    with ws_connect(address, proxy=None, compression=None) as client:
+        client.recv(5)
+        frames = (Frame(Opcode.TEXT, b'42["\xff"]'), Frame(Opcode.CLOSE, Close(1000, "").serialize()))
+        client.socket.sendall(b"".join(frame.serialize(mask=True) for frame in frames))
+        with suppress(ConnectionClosed):
+            client.recv(5)
     for method in ("HEAD", "DELETE"):
         httpx.request(method, f"{guarded.url}/socket.io/?EIO=4&transport=polling", trust_env=False)
     httpx.get(f"{guarded.url}/healthz", headers={"Connection": "Upgrade", "Upgrade": "h2c"}, trust_env=False)
