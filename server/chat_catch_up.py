@@ -100,14 +100,14 @@ async def missed(chat: ChatEngine, told: Told, partitions: Collection[int]) -> t
     Compared are the 1,000 rooms that were active last; of each at most the newest 200 messages are brought. Clients see
     by the seq that there were more.
     """
-    changes: list[ChatChange] = []
-    rooms: list[ChatRoom] = []
+    found: dict[str, tuple[ChatRoom, list[ChatChange]]] = {}
     async for some in compared(chat, partitions):
         parts = await asyncio.gather(*(_missed_of(chat, room, told) for room in some))
-        # The room that was active first comes first.
-        changes[:0] = [change for part in reversed(parts) for change in part]
-        rooms += some
-    return changes, rooms
+        # What was read of a room before says nothing any more, and its unread count would be an old one.
+        found.update((room.room_id, (room, part)) for room, part in zip(some, parts, strict=True))
+    # The room that was active first comes first.
+    last = sorted(found.values(), key=lambda one: one[0].updated_at_ms)
+    return [change for _, part in last for change in part], [room for room, _ in last]
 
 
 async def standing(chat: ChatEngine, partitions: Collection[int]) -> AsyncIterator[Sequence[ChatRoom]]:
