@@ -247,7 +247,7 @@ class BoardFanout:
                 await asyncio.sleep(_AGAIN_S)
                 continue
             except Exception:
-                # Whatever it was, the next time it would be so again: who is held is not to wait for ever.
+                # Whatever it was, it may well be so again: who is held is not to wait for ever.
                 log.exception("a board could not be read")
                 local.line = line
                 for seat in local.seats.values():

@@ -258,7 +258,7 @@ class ChatFanout:
                 await asyncio.sleep(_AGAIN_S)
                 continue
             except Exception:
-                # Whatever it was, the next time it would be so again: what is held is not to wait for ever.
+                # Whatever it was, it may well be so again: what is held is not to wait for ever.
                 log.exception("chat: what was missed could not be read")
                 changes, rooms = [], []
             if any(self._line(partition) is not line for partition in partitions):

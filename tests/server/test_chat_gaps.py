@@ -161,3 +161,28 @@ async def test_what_cannot_be_read_does_not_silence_the_chat(
     await until(lambda: scene.told(scene.rooms[0]))
     assert scene.told(scene.rooms[0]) == [("new_message", 3)]
     assert caplog.text.count("what was missed could not be read") == 1
+
+
+async def test_the_unread_count_of_a_room_that_is_compared_twice_is_the_later_one(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older one told behind it would stand for good: what the feed brings late counts as told."""
+    monkeypatch.setattr(chat_catch_up, "_ROOMS_AT_ONCE", 2)
+    room, listing, pages = scene.rooms[0], scene.chat.rooms, 0
+
+    async def rooms(**options: Any) -> RoomPage:
+        nonlocal pages
+        pages += 1
+        if pages == 2:
+            await scene.writer.read(room)
+        return await listing(**options)
+
+    for _ in range(2):
+        await scene.post(PHONES[0])
+    await until(lambda: scene.told(room) == [("new_message", 2), ("new_message", 3)])
+    await scene.lose()
+    await scene.writer.read(room, 1)
+    monkeypatch.setattr(scene.chat, "rooms", rooms)
+    await scene.restore()
+    await until(lambda: scene.told(room)[-1:] == [("room:unread", 0)])
+    assert pages == 3
