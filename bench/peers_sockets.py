@@ -31,6 +31,8 @@ ADAPTERS: Final = {"redis": "@socket.io/redis-adapter", "streams": "@socket.io/r
 CALLS: Final = 200
 WARM_UP: Final = 20
 MOMENTS_S: Final = (0.5, 2.0, 5.0, 20.0)
+# What a thousand joins set off has been delivered by then.
+SETTLED_S: Final = 2.0
 _START_S: Final = 20
 _AT_ONCE: Final = 50
 
@@ -177,7 +179,7 @@ async def _library(url: str, count: int) -> tuple[float, float]:
     return median(took), took[int(CALLS * 0.99) - 1]
 
 
-async def _moment(site: Site, at_s: float, count: int) -> str:
+async def _moment(site: Site, at_s: float) -> str:
     await asyncio.sleep(at_s)
     took_ms, told = await asyncio.to_thread(ask, site, "list")
     if "count" in told:
@@ -188,12 +190,13 @@ async def _moment(site: Site, at_s: float, count: int) -> str:
 async def _lost(site: Site, count: int, how: signal.Signals) -> list[str]:
     """The second server gets a signal; what the first answers at each moment, and whom its client is told of."""
     await enter(site, count)
-    await asyncio.sleep(2)
+    await asyncio.sleep(SETTLED_S)
     site.left.clear()
     began_s = time.monotonic()
     site.processes[1].send_signal(how)
-    cells = list(await asyncio.gather(*(_moment(site, at_s, count) for at_s in MOMENTS_S)))
-    await asyncio.sleep(1)
+    cells = list(await asyncio.gather(*(_moment(site, at_s) for at_s in MOMENTS_S)))
+    # What was told with the last answer is still on its way.
+    await asyncio.sleep(SETTLED_S)
     reasons = ", ".join(sorted({reason for _, reason in site.left})) or "–"
     last = f", the last after {max(at_s for at_s, _ in site.left) - began_s:.1f} s" if site.left else ""
     return [*cells, f"{len(site.left):,} ({reasons}){last}" if site.left else "nobody"]
@@ -211,7 +214,7 @@ async def _measured(kind: str, folder: str, count: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with site(kind, folder) as (one, wire):
         await enter(one, count)
-        await asyncio.sleep(2)
+        await asyncio.sleep(SETTLED_S)
         found["list"], found["count"] = [await asked(one, wire, what, count) for what in ("list", "count")]
         if kind == "ours":
             found["library"] = await _library(one.redis, count)

@@ -131,7 +131,7 @@ async def _unread(peer: Peer, truth: Truth, socket_path: str) -> None:
     ear = Ear(socket_path, peer.channel("unread"))
     await asyncio.sleep(2 * TTL_MS / 1000)
     truth.unread = await peer.count("unread")
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(_SETTLED_S)
     heard = [message.replace(b"\x1e", b" ").replace(b":", b" ").split() for message in ear.heard()]
     ear.close()
     times = [sum(user.encode() in message for message in heard) for user in users]

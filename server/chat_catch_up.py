@@ -124,7 +124,10 @@ async def standing(chat: ChatEngine, partitions: Collection[int]) -> AsyncIterat
 async def compared(
     chat: ChatEngine, partitions: Collection[int], most: int = _ROOMS_COMPARED
 ) -> AsyncIterator[Sequence[ChatRoom]]:
-    """Read the rooms of these partitions that were active last, some at a time. Raises StoreUnavailable."""
+    """Read the rooms of these partitions that were active last, some at a time; of many the newest once more.
+
+    Raises StoreUnavailable.
+    """
     cursor, read = None, 0
     while read < most:
         page = await chat.rooms(limit=min(_ROOMS_AT_ONCE, most), cursor=cursor, partitions=partitions)

@@ -7,10 +7,12 @@ from websockets.protocol import State
 
 
 class WebSockets(WebSocketsSansIOProtocol):
-    """A handshake that was refused with an answer, such as 429, is complete; uvicorn logs an error for each."""
+    """Logs nothing that a client alone decides of."""
 
     async def send(self, message: Any) -> None:
-        """Called by the application."""
+        """Called by the application. A handshake refused with an answer, such as 429, is complete; uvicorn logs an
+        error for each.
+        """
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and self.close_sent:
             self.handshake_complete = True
