@@ -105,8 +105,8 @@ async def missed(chat: ChatEngine, told: Told, partitions: Collection[int]) -> t
         parts = await asyncio.gather(*(_missed_of(chat, room, told) for room in some))
         # What was read of a room before says nothing any more, and its unread count would be an old one.
         found.update((room.room_id, (room, part)) for room, part in zip(some, parts, strict=True))
-    # The room that was active first comes first.
-    last = sorted(found.values(), key=lambda one: one[0].updated_at_ms)
+    # The room that was active first comes first; the pages know more of the order than a millisecond tells.
+    last = sorted(found.values(), key=lambda one: one[0].updated_at_ms, reverse=True)[::-1]
     return [change for _, part in last for change in part], [room for room, _ in last]
 
 
